@@ -1,0 +1,1 @@
+//! Host-side companion of ocellus.

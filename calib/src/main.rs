@@ -1,0 +1,2 @@
+//! calib
+fn main() {}

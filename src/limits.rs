@@ -1,0 +1,64 @@
+//! Every bound of the crate, in one place.
+//!
+//! A model, a picture or a request is somebody else's bytes. Each size taken from such bytes is compared
+//! with one of these constants *before* anything is allocated or looped over; what exceeds one becomes a
+//! typed error that names the constant's meaning. The compile-time assertions below hold the relations that
+//! the code relies on.
+
+/// Largest model file that a loader opens, in bytes.
+pub const MODEL_FILE_BYTES_MAX: u64 = 1 << 30;
+/// Longest line of a text `.param` file, in bytes.
+pub const PARAM_LINE_BYTES_MAX: usize = 1 << 20;
+/// Longest name of a node or value, in bytes.
+pub const NAME_BYTES_MAX: usize = 1024;
+/// Most nodes (ncnn: layers) in a graph.
+pub const NODES_MAX: usize = 20_000;
+/// Most values (ncnn: blobs) in a graph.
+pub const VALUES_MAX: usize = 80_000;
+/// Most inputs or outputs of one node.
+pub const NODE_ARITY_MAX: usize = 1024;
+/// Highest rank of a tensor.
+pub const RANK_MAX: usize = 8;
+/// Largest extent of one dimension.
+pub const DIM_MAX: usize = 1 << 28;
+/// Most elements of one tensor.
+pub const TENSOR_ELEMENTS_MAX: usize = 1 << 28;
+/// Most elements of one array parameter of an ncnn layer or one list attribute of an ONNX node.
+pub const ATTRIBUTE_ELEMENTS_MAX: usize = 1 << 16;
+/// Largest kernel extent, stride, dilation or padding of a convolution or pooling window.
+pub const WINDOW_MAX: usize = 4096;
+/// Deepest nesting of messages in an ONNX file.
+pub const PROTOBUF_DEPTH_MAX: usize = 32;
+/// Most bytes that values made while a model is read (folded constants) may take together.
+pub const FOLDED_BYTES_MAX: usize = 256 << 20;
+/// Most bytes of one inference arena.
+pub const ARENA_BYTES_MAX: usize = 2 << 30;
+/// Smallest and largest network input side that `--size` accepts.
+pub const INPUT_SIDE_MIN: usize = 32;
+/// See [`INPUT_SIDE_MIN`].
+pub const INPUT_SIDE_MAX: usize = 4096;
+/// Largest picture side that is decoded.
+pub const PICTURE_SIDE_MAX: u32 = 16_384;
+/// Most pixels of a decoded picture.
+pub const PICTURE_PIXELS_MAX: u64 = 100_000_000;
+/// Largest picture file that is read, in bytes.
+pub const PICTURE_FILE_BYTES_MAX: u64 = 256 << 20;
+/// Most class names in a names file or in a model's metadata.
+pub const CLASSES_MAX: usize = 10_000;
+/// Most candidate boxes that enter non-maximum suppression; the best by score are kept.
+pub const CANDIDATES_MAX: usize = 30_000;
+/// Most worker threads of an engine.
+pub const THREADS_MAX: usize = 256;
+/// Alignment of the arena and of every buffer in it, in bytes: one cache line, one AVX-512 register.
+pub const ARENA_ALIGN: usize = 64;
+/// Bytes behind every buffer that a kernel may read (never write): a group of channels at the last pixel.
+pub const ARENA_SLACK: usize = 64;
+/// Channels of a pixel are padded to a multiple of this in the arena: four int8 codes feed one dot product.
+pub const CHANNEL_GROUP: usize = 4;
+
+const _: () = assert!(NODES_MAX <= VALUES_MAX);
+const _: () = assert!(ARENA_ALIGN.is_power_of_two() && ARENA_SLACK % ARENA_ALIGN == 0);
+const _: () = assert!(ARENA_SLACK >= CHANNEL_GROUP);
+const _: () = assert!(INPUT_SIDE_MIN < INPUT_SIDE_MAX && INPUT_SIDE_MAX <= DIM_MAX);
+const _: () = assert!(TENSOR_ELEMENTS_MAX <= ARENA_BYTES_MAX / 4);
+const _: () = assert!(PICTURE_PIXELS_MAX <= (PICTURE_SIDE_MAX as u64) * (PICTURE_SIDE_MAX as u64));
