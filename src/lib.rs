@@ -10,3 +10,4 @@ pub mod tensor;
 
 pub use error::{Error, Result};
 mod passes;
+pub mod threads;
