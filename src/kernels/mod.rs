@@ -5,6 +5,8 @@
 //! files or time. Images are NHWC: the channels of a pixel lie together, pixels are `pitch` elements apart,
 //! rows follow each other without a gap.
 
+pub mod float;
+pub mod moves;
 pub mod reference;
 
 /// Read access to an image tensor, or to a range of its channels.
