@@ -46,7 +46,8 @@ unsafe impl Sync for Memory {}
 impl Memory {
     /// A block of at least `bytes` bytes.
     pub fn new(bytes: usize) -> Self {
-        let lines = (0..bytes.div_ceil(ARENA_ALIGN)).map(|_| UnsafeCell::new(Line([0; ARENA_ALIGN]))).collect();
+        let lines =
+            (0..bytes.div_ceil(ARENA_ALIGN)).map(|_| UnsafeCell::new(Line([0; ARENA_ALIGN]))).collect();
         Memory { lines }
     }
 

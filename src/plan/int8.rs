@@ -2,13 +2,13 @@
 
 use super::epilogue::{Tail, table as activation_table, tail};
 use super::lower::Planner;
+use super::shim::{DepthwiseI8, elementwise, pool};
 use super::step::{Part, Work};
 use super::{Loc, real};
 use crate::error::{Error, Result};
 use crate::graph::{Binary, Graph, Node, Op, PoolKind, Unary, ValueId, WindowAttrs};
 use crate::kernels::conv::ConvI8;
-use crate::kernels::depthwise::DepthwiseI8;
-use crate::kernels::{Add, Average, CodeRange, Epilogue, Filter, Mul, Requant, Window, elementwise, pool};
+use crate::kernels::{Add, Average, CodeRange, Epilogue, Filter, Mul, Plane, Requant, Window};
 use crate::tensor::{DType, Data, Quant, Tensor};
 
 /// Appends the int8 step of a node.
@@ -45,7 +45,8 @@ fn grid(p: &Planner, id: ValueId) -> Result<Quant> {
 pub(super) fn pixelwise(graph: &Graph, node: &Node) -> bool {
     let [a, b] = [0, 1].map(|i| graph.shape(node.inputs[i]));
     let out = graph.shape(node.output);
-    let one_pixel = |s: &crate::tensor::Shape| s.nchw().is_some_and(|[n, c, h, w]| [n, h, w] == [1; 3] && c == out[1]);
+    let one_pixel =
+        |s: &crate::tensor::Shape| s.nchw().is_some_and(|[n, c, h, w]| [n, h, w] == [1; 3] && c == out[1]);
     (a == out && b == out) || (a == out && one_pixel(b)) || (b == out && one_pixel(a))
 }
 
@@ -63,7 +64,8 @@ fn codes_of(tensor: &Tensor) -> (Vec<i8>, Vec<f32>) {
     };
     let scales: Vec<f32> = values.chunks(per_channel).map(scale).collect();
     let code = |w: f32, s: f32| (w / s).round_ties_even().clamp(-127.0, 127.0) as i8;
-    let codes = values.chunks(per_channel).zip(&scales).flat_map(|(row, &s)| row.iter().map(move |&w| code(w, s)));
+    let codes =
+        values.chunks(per_channel).zip(&scales).flat_map(|(row, &s)| row.iter().map(move |&w| code(w, s)));
     (codes.collect(), scales)
 }
 
@@ -82,7 +84,12 @@ fn quantized(p: &Planner, at: usize, node: &Node, activation: Option<Unary>) -> 
     let input = grid(p, node.inputs[0])?;
     let unit = |s: f32| f64::from(input.scale) * f64::from(s);
     let bias = match node.inputs.get(2).and_then(|&id| p.graph.constant(id)) {
-        Some(bias) => bias.to_f32().iter().zip(&scales).map(|(b, &s)| (f64::from(*b) / unit(s)).round_ties_even() as i32).collect(),
+        Some(bias) => bias
+            .to_f32()
+            .iter()
+            .zip(&scales)
+            .map(|(b, &s)| (f64::from(*b) / unit(s)).round_ties_even() as i32)
+            .collect(),
         None => vec![0; scales.len()],
     };
     let (result, fused) = p.result(at);
@@ -99,7 +106,13 @@ fn quantized(p: &Planner, at: usize, node: &Node, activation: Option<Unary>) -> 
             let before = fused.and(p.grids.of(node.output));
             let Tail { grid, range, table } = tail(fused.or(activation), before, out);
             let CodeRange { zero_point, lo, hi } = range;
-            Epilogue::Codes(Requant { multiplier: multiplier(f64::from(grid.scale))?, zero_point, lo, hi, table })
+            Epilogue::Codes(Requant {
+                multiplier: multiplier(f64::from(grid.scale))?,
+                zero_point,
+                lo,
+                hi,
+                table,
+            })
         }
     };
     Ok(Quantized { codes, bias, epilogue, channels: scales.len() })
@@ -155,8 +168,15 @@ fn conv(
     let taps = attrs.kernel[0] * attrs.kernel[1];
     let inputs = x.channels() / groups;
     if groups == x.channels() && groups == layer.channels {
-        let weights: Vec<i8> = (0..taps * groups).map(|i| layer.codes[i % groups * taps + i / groups]).collect();
-        let filter = Filter { in_channels: groups, out_channels: groups, zero_point, weights: &weights, bias: &layer.bias };
+        let weights: Vec<i8> =
+            (0..taps * groups).map(|i| layer.codes[i % groups * taps + i / groups]).collect();
+        let filter = Filter {
+            in_channels: groups,
+            out_channels: groups,
+            zero_point,
+            weights: &weights,
+            bias: &layer.bias,
+        };
         let kernel = DepthwiseI8::new(p.options.isa, window.clone(), &filter, layer.epilogue);
         let macs = out.pixels() as u64 * (taps * groups) as u64;
         let work = depthwise_work(kernel, window.output[1], macs, out.dtype);
@@ -167,12 +187,18 @@ fn conv(
         for g in 0..groups {
             let part = layer.part(g * outputs..(g + 1) * outputs, inputs * taps);
             let weights = channels_last(&part.codes, inputs, taps);
-            let filter =
-                Filter { in_channels: inputs, out_channels: outputs, zero_point, weights: &weights, bias: &part.bias };
+            let filter = Filter {
+                in_channels: inputs,
+                out_channels: outputs,
+                zero_point,
+                weights: &weights,
+                bias: &part.bias,
+            };
             let kernel = ConvI8::new(p.options.isa, window.clone(), &filter, part.epilogue);
             let macs = out.pixels() as u64 * (outputs * inputs * taps) as u64;
             let work = conv_work(kernel, window.output[1], macs, out.dtype);
-            let (read, write) = (channel_range(&x, g * inputs, inputs), channel_range(&out, g * outputs, outputs));
+            let (read, write) =
+                (channel_range(&x, g * inputs, inputs), channel_range(&out, g * outputs, outputs));
             p.push(node.name.clone(), "Conv", p.result(at).0, vec![read], write, work);
         }
     }
@@ -288,7 +314,11 @@ fn pooling(
     let (from, to) = (grid(p, node.inputs[0])?, grid(p, node.output)?);
     let x = p.read(node.inputs[0], DType::I8)?;
     let regrid = kind == PoolKind::Max && from != to;
-    let out = if regrid { p.new_buffer(super::physical_dims(p.graph.shape(node.output)), DType::I8) } else { p.place(node.output, DType::I8) };
+    let out = if regrid {
+        p.new_buffer(super::physical_dims(p.graph.shape(node.output)), DType::I8)
+    } else {
+        p.place(node.output, DType::I8)
+    };
     let window = window_of(&x, &out, attrs);
     let (channels, width, isa) = (x.channels(), window.output[1], p.options.isa);
     let average = Average {
@@ -308,7 +338,8 @@ fn pooling(
             pool::average_pool(isa, (&window, &average), channels, src, part.output::<_, u8>().0, rows);
         }),
     };
-    let work = Work { kernel: format!("{isa}-pool"), weights_bytes: 0, scratch_bytes: 0, macs: 0, unit: width, run };
+    let work =
+        Work { kernel: format!("{isa}-pool"), weights_bytes: 0, scratch_bytes: 0, macs: 0, unit: width, run };
     p.push(node.name.clone(), node.op.name(), node.output, vec![x], out.clone(), work);
     if regrid {
         let to_place = p.place(node.output, DType::I8);
@@ -330,17 +361,12 @@ fn binary(p: &mut Planner, at: usize, node: &Node, kind: Binary, activation: Opt
     let (channels, isa) = (out.channels(), p.options.isa);
     // A tensor of one pixel meets every pixel of the other.
     let single = operands.clone().map(|loc| loc.pixels() == 1 && out.pixels() != 1);
-    let planes = move |part: &Part| {
-        [0, 1].map(|i| {
-            let plane = part.input(i);
-            crate::kernels::Plane { pitch: if single[i] { 0 } else { plane.pitch }, ..plane }
-        })
-    };
     let run: super::step::Run = if kind == Binary::Mul {
         let multiplier = ratio(f64::from(grids[0].scale) * f64::from(grids[1].scale));
         let mul = Mul { zero_points, multiplier, range, table };
         Box::new(move |part| {
-            let (planes, pixels) = (planes(part), part.pixels());
+            let planes = [0, 1].map(|i| operand(part, i, single[i]));
+            let pixels = part.pixels();
             elementwise::mul(isa, &mul, channels, planes, part.output::<_, u8>().0, pixels);
         })
     } else {
@@ -348,13 +374,21 @@ fn binary(p: &mut Planner, at: usize, node: &Node, kind: Binary, activation: Opt
         let multipliers = [ratio(f64::from(grids[0].scale)), sign * ratio(f64::from(grids[1].scale))];
         let add = Add { zero_points, multipliers, range, table };
         Box::new(move |part| {
-            let (planes, pixels) = (planes(part), part.pixels());
+            let planes = [0, 1].map(|i| operand(part, i, single[i]));
+            let pixels = part.pixels();
             elementwise::add(isa, &add, channels, planes, part.output::<_, u8>().0, pixels);
         })
     };
-    let work = Work { kernel: format!("{isa}-binary"), weights_bytes: 0, scratch_bytes: 0, macs: 0, unit: 1, run };
+    let work =
+        Work { kernel: format!("{isa}-binary"), weights_bytes: 0, scratch_bytes: 0, macs: 0, unit: 1, run };
     p.push(node.name.clone(), &format!("{kind:?}"), result, operands.to_vec(), out, work);
     Ok(())
+}
+
+/// Operand `i` of a part; one pixel for all has pitch 0.
+fn operand<'a>(part: &Part<'a>, i: usize, single: bool) -> Plane<'a, i8> {
+    let plane = part.input(i);
+    Plane { pitch: if single { 0 } else { plane.pitch }, ..plane }
 }
 
 /// A table over all codes.
@@ -385,5 +419,12 @@ pub(super) fn dequantize(quant: Quant, out: &Loc) -> Work {
 }
 
 fn elementwise_work(kernel: &str, run: impl Fn(&mut Part) + Send + Sync + 'static) -> Work {
-    Work { kernel: kernel.to_owned(), weights_bytes: 0, scratch_bytes: 0, macs: 0, unit: 1, run: Box::new(run) }
+    Work {
+        kernel: kernel.to_owned(),
+        weights_bytes: 0,
+        scratch_bytes: 0,
+        macs: 0,
+        unit: 1,
+        run: Box::new(run),
+    }
 }

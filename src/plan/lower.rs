@@ -18,7 +18,9 @@ pub fn lower(graph: &Graph, grids: &Grids, options: &Options) -> Result<Plan> {
     let inputs = graph.inputs.iter().map(|&id| planner.input(id)).collect();
     for (at, node) in graph.nodes.iter().enumerate() {
         if !planner.absorbed[at] {
-            planner.node(at, node).map_err(|e| e.at(|p| p.node = Some(format!("{} {}", node.op.name(), node.name))))?;
+            planner
+                .node(at, node)
+                .map_err(|e| e.at(|p| p.node = Some(format!("{} {}", node.op.name(), node.name))))?;
         }
     }
     let outputs = graph.outputs.iter().map(|&id| planner.output(id)).collect::<Result<_>>()?;
@@ -78,11 +80,17 @@ impl<'a> Planner<'a> {
         let both_ends = on_grid(x) && on_grid(&node.output);
         match &node.op {
             Op::Conv { .. } | Op::Linear { .. } => on_grid(x),
-            Op::Unary(_) | Op::Gather { .. } | Op::Slice { .. } | Op::Transpose { .. } | Op::Reshape { .. } => both_ends,
+            Op::Unary(_)
+            | Op::Gather { .. }
+            | Op::Slice { .. }
+            | Op::Transpose { .. }
+            | Op::Reshape { .. } => both_ends,
             Op::Pool { .. } => both_ends,
             Op::Pad { value, .. } => both_ends && *value == 0.0,
             Op::Resize { mode, .. } => both_ends && *mode == ResizeMode::Nearest,
-            Op::Reduce { kind: ReduceKind::Mean, axes } => both_ends && axes[..] == [2, 3] && self.graph.shape(*x).rank() == 4,
+            Op::Reduce { kind: ReduceKind::Mean, axes } => {
+                both_ends && axes[..] == [2, 3] && self.graph.shape(*x).rank() == 4
+            }
             Op::Concat { .. } => on_grid(&node.output) && node.inputs.iter().all(on_grid),
             Op::Binary { kind: Binary::Add | Binary::Sub | Binary::Mul, .. } => {
                 on_grid(&node.output) && node.inputs.iter().all(on_grid) && int8::pixelwise(self.graph, node)
@@ -105,11 +113,16 @@ impl<'a> Planner<'a> {
         for (at, node) in self.graph.nodes.iter().enumerate() {
             let plain = matches!(
                 node.op,
-                Op::Conv { activation: None, .. } | Op::Linear { activation: None } | Op::Binary { activation: None, .. }
+                Op::Conv { activation: None, .. }
+                    | Op::Linear { activation: None }
+                    | Op::Binary { activation: None, .. }
             );
             let int8 = self.runs_in_int8(node) && self.grids.of(node.output).is_some();
-            let Some(next) = reader[node.output.index()].filter(|_| readers[node.output.index()] == 1) else { continue };
-            let table = matches!(self.graph.nodes[next].op, Op::Unary(_)) && self.runs_in_int8(&self.graph.nodes[next]);
+            let Some(next) = reader[node.output.index()].filter(|_| readers[node.output.index()] == 1) else {
+                continue;
+            };
+            let table = matches!(self.graph.nodes[next].op, Op::Unary(_))
+                && self.runs_in_int8(&self.graph.nodes[next]);
             if plain && int8 && table {
                 self.fused[at] = Some(next);
                 self.absorbed[next] = true;
@@ -133,14 +146,17 @@ impl<'a> Planner<'a> {
             writer[self.result(at).0.index()] = Some(at);
         }
         for node in graph.nodes.iter().rev() {
-            let (Op::Concat { axis: 1 }, Some([1, ..])) = (&node.op, graph.shape(node.output).nchw()) else { continue };
+            let (Op::Concat { axis: 1 }, Some([1, ..])) = (&node.op, graph.shape(node.output).nchw()) else {
+                continue;
+            };
             let mut channel = 0;
             for &id in &node.inputs {
                 let once = node.inputs.iter().filter(|&&other| other == id).count() == 1;
                 let free = self.homes[id.index()].is_none() && once && !graph.outputs.contains(&id);
                 let same = self.native[id.index()] == self.native[node.output.index()]
                     && self.grids.of(id) == self.grids.of(node.output);
-                let writes_pixels = writer[id.index()].is_some_and(|at| writes_with_pitch(&graph.nodes[at].op));
+                let writes_pixels =
+                    writer[id.index()].is_some_and(|at| writes_with_pitch(&graph.nodes[at].op));
                 if free && same && writes_pixels {
                     self.homes[id.index()] = Some((node.output, channel));
                 }
@@ -159,7 +175,9 @@ impl<'a> Planner<'a> {
                 let node = &self.graph.nodes[at];
                 let output = self.result(at).0;
                 for &id in &node.inputs {
-                    if self.root(id) != self.root(output) || self.homes[id.index()].is_some_and(|(of, _)| of == output) {
+                    if self.root(id) != self.root(output)
+                        || self.homes[id.index()].is_some_and(|(of, _)| of == output)
+                    {
                         continue;
                     }
                     parted = Some(if self.homes[output.index()].is_some() { output } else { id });
@@ -227,9 +245,14 @@ impl<'a> Planner<'a> {
             return self.constant(id, dtype);
         }
         let from = self.places[1 - dtype as usize][id.index()].clone();
-        let from = from.ok_or_else(|| Error::bad_model(format!("value {:?} is read before it is made", self.graph.value(id).name)))?;
+        let from = from.ok_or_else(|| {
+            Error::bad_model(format!("value {:?} is read before it is made", self.graph.value(id).name))
+        })?;
         let quant = self.grids.of(id).ok_or_else(|| {
-            Error::unsupported(format!("value {:?} is needed in int8 but has no grid", self.graph.value(id).name))
+            Error::unsupported(format!(
+                "value {:?} is needed in int8 but has no grid",
+                self.graph.value(id).name
+            ))
         })?;
         let to = self.place(id, dtype);
         let (op, work) = match dtype {
@@ -255,7 +278,8 @@ impl<'a> Planner<'a> {
         let bytes = match dtype {
             DType::F32 => values.iter().flat_map(|v| v.to_ne_bytes()).collect(),
             DType::I8 => {
-                let quant = self.grids.of(id).ok_or_else(|| Error::bad_model("an int8 constant has no grid"))?;
+                let quant =
+                    self.grids.of(id).ok_or_else(|| Error::bad_model("an int8 constant has no grid"))?;
                 values.iter().map(|&v| quant.quantize(v) as u8).collect()
             }
         };
@@ -320,7 +344,9 @@ impl<'a> Planner<'a> {
 /// Whether the kernel of an operator writes images pixel by pixel at any pitch.
 fn writes_with_pitch(op: &Op) -> bool {
     match op {
-        Op::Conv { .. } | Op::Unary(_) | Op::Gather { axis: 1, .. } | Op::Resize { .. } | Op::Pool { .. } => true,
+        Op::Conv { .. } | Op::Unary(_) | Op::Gather { axis: 1, .. } | Op::Resize { .. } | Op::Pool { .. } => {
+            true
+        }
         Op::Concat { axis } => *axis == 1,
         _ => false,
     }
@@ -330,6 +356,10 @@ fn writes_with_pitch(op: &Op) -> bool {
 fn needs_single_image(op: &Op) -> bool {
     matches!(
         op,
-        Op::Conv { .. } | Op::ConvTranspose { .. } | Op::Pool { .. } | Op::AdaptivePool { .. } | Op::Resize { .. }
+        Op::Conv { .. }
+            | Op::ConvTranspose { .. }
+            | Op::Pool { .. }
+            | Op::AdaptivePool { .. }
+            | Op::Resize { .. }
     )
 }

@@ -11,6 +11,7 @@ mod int8;
 mod lower;
 mod movers;
 mod real;
+mod shim;
 mod step;
 
 pub use lower::lower;

@@ -36,7 +36,9 @@ pub(super) fn lower(p: &mut Planner, node: &Node, dtype: DType) -> Result<()> {
     let rank = p.graph.shape(node.inputs[0]).rank();
     let out = p.place(node.output, dtype);
     let work = match &node.op {
-        Op::Slice { start, step, count } => strided(&logical(&x).sliced(start, step, count), &logical(&out), dtype),
+        Op::Slice { start, step, count } => {
+            strided(&logical(&x).sliced(start, step, count), &logical(&out), dtype)
+        }
         Op::Transpose { perm } => strided(&logical(&x).transposed(perm), &logical(&out), dtype),
         Op::Gather { axis, indices } => {
             let gather = moves::Gather::new(&x.dims, physical_axis(rank, *axis), indices, x.pitch, out.pitch);
@@ -48,7 +50,7 @@ pub(super) fn lower(p: &mut Planner, node: &Node, dtype: DType) -> Result<()> {
         Op::Pad { before, after, value } => pad(p, node, (&x, &out), (before, after), *value),
         Op::Resize { output, scale, coords, .. } => {
             let [_, h, w, channels] = x.dims[..] else { unreachable!("inference admits only images") };
-            let resize = NearestResize::new([h, w], *output, *scale, *coords, channels);
+            let resize = NearestResize::new(channels, [h, w], *output, *scale, *coords);
             match dtype {
                 DType::I8 => nearest::<i8>(resize, output[1]),
                 DType::F32 => nearest::<f32>(resize, output[1]),
@@ -63,7 +65,9 @@ pub(super) fn lower(p: &mut Planner, node: &Node, dtype: DType) -> Result<()> {
 /// `id` in `dtype`, in int8 brought to the grid of `result`.
 fn read_on_grid_of(p: &mut Planner, id: ValueId, result: ValueId, dtype: DType) -> Result<Loc> {
     let loc = p.read(id, dtype)?;
-    let (Some(from), Some(to), DType::I8) = (p.grids.of(id), p.grids.of(result), dtype) else { return Ok(loc) };
+    let (Some(from), Some(to), DType::I8) = (p.grids.of(id), p.grids.of(result), dtype) else {
+        return Ok(loc);
+    };
     if from == to {
         return Ok(loc);
     }
@@ -151,7 +155,13 @@ fn strided(from: &Strided, to: &Strided, dtype: DType) -> Work {
     }
 }
 
-fn pad(p: &Planner, node: &Node, (x, out): (&Loc, &Loc), (before, after): (&[usize], &[usize]), value: f32) -> Work {
+fn pad(
+    p: &Planner,
+    node: &Node,
+    (x, out): (&Loc, &Loc),
+    (before, after): (&[usize], &[usize]),
+    value: f32,
+) -> Work {
     let physical = |cells: &[usize]| match cells {
         [n, c, h, w] => vec![*n, *h, *w, *c],
         other => other.to_vec(),

@@ -7,16 +7,11 @@ use super::step::{Part, Run, Work};
 use super::{Loc, physical_axis};
 use crate::error::{Error, Result};
 use crate::graph::{Binary, Node, Op, PoolKind, Unary, WindowAttrs};
-use crate::kernels::float::binary::BinaryF32;
-use crate::kernels::float::channel::{ChannelAffineF32, PReluF32};
-use crate::kernels::float::conv::ConvF32;
-use crate::kernels::float::conv_transpose::ConvTransposeF32;
-use crate::kernels::float::linear::LinearF32;
-use crate::kernels::float::pool::{AdaptivePoolF32, PoolF32};
-use crate::kernels::float::reduce::ReduceF32;
-use crate::kernels::float::resize::BilinearF32;
-use crate::kernels::float::softmax::SoftmaxF32;
 use crate::kernels::float::unary::map_pixels;
+use crate::kernels::float::{
+    AdaptivePoolF32, BilinearF32, BinaryF32, ChannelAffineF32, ConvF32, ConvTransposeF32, LinearF32,
+    PReluF32, PoolF32, ReduceF32, SoftmaxF32,
+};
 use crate::kernels::moves::Strided;
 use crate::kernels::{Plane, PlaneMut};
 use crate::tensor::DType;
@@ -51,14 +46,22 @@ pub(super) fn lower(p: &mut Planner, node: &Node) -> Result<()> {
             );
             let per_group = out.channels() / groups;
             let macs = (x.pixels() * x.channels() * per_group * window.kernel[0] * window.kernel[1]) as u64;
-            Work { weights_bytes: weights.len() * 4, macs, ..by_rows("conv-transpose", &out, move |s, d, r| kernel.run(s, d, r)) }
+            Work {
+                weights_bytes: weights.len() * 4,
+                macs,
+                ..by_rows("conv-transpose", &out, move |s, d, r| kernel.run(s, d, r))
+            }
         }
         Op::Linear { activation } => {
             let weights = parameter(1).expect("inference checked the weights");
             let bias = parameter(2);
             let kernel = LinearF32::new(x.channels(), out.channels(), &weights, bias.as_deref(), *activation);
             let macs = (out.pixels() * weights.len()) as u64;
-            Work { weights_bytes: weights.len() * 4, macs, ..by_pixels("gemm", move |s, d, n| kernel.run(s, d, n)) }
+            Work {
+                weights_bytes: weights.len() * 4,
+                macs,
+                ..by_pixels("gemm", move |s, d, n| kernel.run(s, d, n))
+            }
         }
         Op::Unary(f) => unary(*f, &out),
         Op::Pool { kind, window, count_include_pad, tail } => {
@@ -69,7 +72,9 @@ pub(super) fn lower(p: &mut Planner, node: &Node) -> Result<()> {
             by_rows("adaptive-pool", &out, move |s, d, r| kernel.run(s, d, r))
         }
         Op::PRelu | Op::ChannelAffine if x.dims.len() != 4 && p.graph.shape(node.inputs[0]).rank() != 2 => {
-            return Err(Error::unsupported("per-channel parameters on a tensor that is no image; run it with `--engine tract`"));
+            return Err(Error::unsupported(
+                "per-channel parameters on a tensor that is no image; run it with `--engine tract`",
+            ));
         }
         Op::PRelu => {
             let kernel = PReluF32::new(&parameter(1).unwrap_or_default());
@@ -95,7 +100,9 @@ pub(super) fn lower(p: &mut Planner, node: &Node) -> Result<()> {
             by_rows("bilinear", &out, move |s, d, r| kernel.run(s, d, r))
         }
         Op::Focus => {
-            return Err(Error::unsupported("Focus without a convolution behind it; run it with `--engine tract`"));
+            return Err(Error::unsupported(
+                "Focus without a convolution behind it; run it with `--engine tract`",
+            ));
         }
         _ => return Err(Error::unsupported("no float kernel")),
     };
