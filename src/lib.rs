@@ -9,3 +9,5 @@ pub mod loader;
 pub mod tensor;
 
 pub use error::{Error, Result};
+mod passes;
+pub mod threads;
