@@ -9,3 +9,4 @@ pub mod loader;
 pub mod tensor;
 
 pub use error::{Error, Result};
+mod passes;

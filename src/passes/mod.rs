@@ -1,0 +1,44 @@
+//! Graph to graph: each pass is one file, makes the graph simpler, and keeps what it computes.
+//!
+//! Passes know nothing of files, memory or CPUs. Their order matters and is written once, in [`simplify`]:
+//! first the grids that say nothing new go, so that patterns show; then movers become channel gathers; then
+//! composite functions become one; then everything that can be folded into a convolution is.
+
+mod activation;
+mod affine;
+mod focus;
+mod grids;
+mod heads;
+mod movers;
+mod pad;
+mod regrid;
+mod rewrite;
+mod swish;
+
+pub use grids::{Grids, Style, assign as assign_grids, without_fake_quant};
+pub use heads::raw_heads;
+
+use crate::error::Result;
+use crate::graph::Graph;
+
+/// Runs all simplifying passes.
+///
+/// # Errors
+/// Only where a pass would leave an inconsistent graph, which is a bug of the pass.
+pub fn simplify(graph: &Graph) -> Result<Graph> {
+    const PASSES: [fn(&Graph) -> Result<Graph>; 8] = [
+        regrid::run,
+        focus::run,
+        movers::run,
+        swish::run,
+        affine::run,
+        pad::run,
+        activation::run,
+        regrid::run,
+    ];
+    let mut graph = rewrite::live(graph)?;
+    for pass in PASSES {
+        graph = pass(&graph)?;
+    }
+    Ok(graph)
+}
