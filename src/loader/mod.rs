@@ -1,5 +1,7 @@
 //! Model files to [`Graph`](crate::graph::Graph)s. One file per format, one checked reader under all.
 
+pub mod onnx;
+
 use crate::graph::Graph;
 
 /// What a loader needs to know besides the bytes.

@@ -85,7 +85,9 @@ impl Call<'_, '_> {
     pub fn optional_constant(&self, i: usize) -> Result<Option<&Constant>> {
         let Some(known) = self.optional(i) else { return Ok(None) };
         let constant = known.constant();
-        constant.map(Some).ok_or_else(|| unsupported(format!("operand {i} is computed while the network runs")))
+        constant
+            .map(Some)
+            .ok_or_else(|| unsupported(format!("operand {i} is computed while the network runs")))
     }
 
     /// Operand `i`, which must be a constant.

@@ -164,9 +164,8 @@ pub fn gather(call: &Call, dims: &[usize]) -> Result<(usize, Vec<usize>)> {
     let a = axis(call.int("axis", 0)?, dims.len())?;
     let indices = call.ints(1)?;
     let resolved = indices.iter().map(|&i| axis(i, dims[a])).collect::<Result<Vec<_>>>();
-    let indices = resolved.map_err(|_| {
-        Error::bad_model(format!("an index is outside the {} elements of axis {a}", dims[a]))
-    })?;
+    let indices = resolved
+        .map_err(|_| Error::bad_model(format!("an index is outside the {} elements of axis {a}", dims[a])))?;
     Ok((a, indices))
 }
 

@@ -129,7 +129,11 @@ fn comparison(op: &str) -> Option<fn(Option<Ordering>) -> bool> {
 }
 
 /// Pairs of cells of two broadcast operands, as flat indices.
-fn pairs(budget: &mut Budget, a: &Tensor, b: &Tensor) -> Result<(Shape, impl Iterator<Item = (usize, usize)>)> {
+fn pairs(
+    budget: &mut Budget,
+    a: &Tensor,
+    b: &Tensor,
+) -> Result<(Shape, impl Iterator<Item = (usize, usize)>)> {
     let shape = dims::broadcast(a.shape().dims(), b.shape().dims())?;
     budget.spend(shape.elements() * 8)?;
     let cells = |t: &Tensor| {

@@ -3,14 +3,14 @@
 use super::call::{Call, Grid, Known, unsupported};
 use super::proto::{ModelProto, NodeProto, ValueInfo};
 use super::tensor::{self, Constant, Kind, type_name};
-use super::wire::Message;
 use super::translate;
+use super::wire::Message;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Op, ValueId};
 use crate::limits::FOLDED_BYTES_MAX;
 use crate::loader::LoadOptions;
 use crate::tensor::{Data, Shape, Tensor};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Oldest and newest operator set whose operators are known.
@@ -26,7 +26,9 @@ impl Budget {
     pub fn spend(&mut self, bytes: usize) -> Result<()> {
         self.0 = self.0.checked_sub(bytes).ok_or_else(|| {
             let limit = FOLDED_BYTES_MAX >> 20;
-            Error::bad_model(format!("arithmetic on constants takes more than {limit} MiB; simplify the model"))
+            Error::bad_model(format!(
+                "arithmetic on constants takes more than {limit} MiB; simplify the model"
+            ))
         })?;
         Ok(())
     }
@@ -54,7 +56,6 @@ pub fn graph(model: &ModelProto<'_>, options: &LoadOptions) -> Result<Graph> {
     let fixed = importer.add_input(model, options)?;
     importer.translate(model).map_err(|e| fixed_size_hint(e, fixed, options))?;
     importer.add_outputs(model)?;
-    importer.drop_dead_nodes();
     Ok(importer.graph)
 }
 
@@ -105,7 +106,10 @@ impl<'a> Importer<'a> {
         let inputs: Vec<_> = inputs.collect();
         let &[input] = inputs.as_slice() else {
             let names: Vec<_> = inputs.iter().take(8).map(|i| i.name).collect();
-            return Err(unsupported(format!("one input is expected, the model has {}: {names:?}", inputs.len())));
+            return Err(unsupported(format!(
+                "one input is expected, the model has {}: {names:?}",
+                inputs.len()
+            )));
         };
         let at_input = |e: Error| e.at(|p| p.node = Some(format!("input {}", input.name)));
         let (shape, fixed) = input_shape(input, options).map_err(at_input)?;
@@ -201,17 +205,6 @@ impl<'a> Importer<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Removes what only shape arithmetic looked at.
-    fn drop_dead_nodes(&mut self) {
-        let mut needed: HashSet<ValueId> = self.graph.outputs.iter().copied().collect();
-        for node in self.graph.nodes.iter().rev() {
-            if needed.contains(&node.output) {
-                needed.extend(&node.inputs);
-            }
-        }
-        self.graph.nodes.retain(|node| needed.contains(&node.output));
     }
 
     /// Operand `i` as a value of real numbers; constants become values of the graph.

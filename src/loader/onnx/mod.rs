@@ -7,6 +7,7 @@
 //! the node.
 
 mod call;
+mod dims;
 mod fold;
 mod fold_math;
 mod import;
@@ -23,11 +24,6 @@ mod tensor;
 mod translate;
 mod window;
 mod wire;
-
-#[cfg(test)]
-mod tests;
-#[cfg(test)]
-mod writer;
 
 use super::{LoadOptions, Model};
 use crate::error::{Error, Result};

@@ -84,7 +84,8 @@ impl<'a> ModelProto<'a> {
                 _ => {}
             }
         }
-        let graph = graph.ok_or_else(|| file.error("no graph in the file; not an ONNX file, or truncated"))?;
+        let graph =
+            graph.ok_or_else(|| file.error("no graph in the file; not an ONNX file, or truncated"))?;
         Ok(ModelProto { opsets, graph, metadata })
     }
 }
@@ -121,7 +122,9 @@ impl<'a> GraphProto<'a> {
         for field in message.fields() {
             let field = field?;
             match field.number {
-                1 => push(&mut graph.nodes, NodeProto::parse(field.message()?)?, NODES_MAX, "nodes", message)?,
+                1 => {
+                    push(&mut graph.nodes, NodeProto::parse(field.message()?)?, NODES_MAX, "nodes", message)?
+                }
                 5 => {
                     let tensor = field.message()?;
                     let named = (name_of(tensor, 8)?, tensor);

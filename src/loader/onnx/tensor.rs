@@ -77,9 +77,30 @@ impl Constant {
 /// Name of a `TensorProto.DataType`.
 pub fn type_name(data_type: i64) -> String {
     let names = [
-        "undefined", "float", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool",
-        "float16", "double", "uint32", "uint64", "complex64", "complex128", "bfloat16", "float8e4m3fn",
-        "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "uint4", "int4", "float4e2m1",
+        "undefined",
+        "float",
+        "uint8",
+        "int8",
+        "uint16",
+        "int16",
+        "int32",
+        "int64",
+        "string",
+        "bool",
+        "float16",
+        "double",
+        "uint32",
+        "uint64",
+        "complex64",
+        "complex128",
+        "bfloat16",
+        "float8e4m3fn",
+        "float8e4m3fnuz",
+        "float8e5m2",
+        "float8e5m2fnuz",
+        "uint4",
+        "int4",
+        "float4e2m1",
     ];
     let name = usize::try_from(data_type).ok().and_then(|i| names.get(i));
     name.map_or_else(|| format!("type {data_type}"), |s| (*s).to_owned())
@@ -149,7 +170,9 @@ fn raw<'a>(header: &Header<'a>, elements: usize, size: usize) -> Result<Option<&
     }
     if found != expected {
         let dims = &header.dims;
-        return Err(raw.error(format!("a tensor of shape {dims:?} needs {expected} bytes, {found} are there")));
+        return Err(
+            raw.error(format!("a tensor of shape {dims:?} needs {expected} bytes, {found} are there"))
+        );
     }
     Ok(Some(raw.bytes()))
 }

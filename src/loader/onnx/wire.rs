@@ -92,8 +92,8 @@ impl<'a> Fields<'a> {
     }
 
     fn varint(&mut self) -> Result<u64> {
-        let (value, length) = varint(&self.message.bytes[self.at..])
-            .map_err(|what| bad(self.message.start + self.at, what))?;
+        let (value, length) =
+            varint(&self.message.bytes[self.at..]).map_err(|what| bad(self.message.start + self.at, what))?;
         self.at += length;
         Ok(value)
     }
@@ -155,8 +155,9 @@ impl<'a> Field<'a> {
     /// Text of any length.
     pub fn text(self) -> Result<&'a str> {
         match self.payload {
-            Payload::Bytes(bytes) => std::str::from_utf8(bytes)
-                .map_err(|_| bad(self.end - bytes.len(), "text that is not UTF-8")),
+            Payload::Bytes(bytes) => {
+                std::str::from_utf8(bytes).map_err(|_| bad(self.end - bytes.len(), "text that is not UTF-8"))
+            }
             _ => self.mismatch("text"),
         }
     }
@@ -252,7 +253,11 @@ fn varint(bytes: &[u8]) -> Result<(u64, usize), &'static str> {
             return Ok((value, i + 1));
         }
     }
-    Err(if bytes.len() < 10 { "a varint is cut off; truncated file?" } else { "a varint is longer than 64 bits" })
+    Err(if bytes.len() < 10 {
+        "a varint is cut off; truncated file?"
+    } else {
+        "a varint is longer than 64 bits"
+    })
 }
 
 #[cfg(test)]
