@@ -12,7 +12,7 @@ type Colour = [u8; 3];
 
 /// Colours of classes, in turn; neighbours differ in hue.
 const PALETTE: [Colour; 12] = [
-    [230, 57, 70],
+    [214, 40, 57],
     [38, 132, 222],
     [46, 173, 96],
     [247, 164, 40],
@@ -22,7 +22,7 @@ const PALETTE: [Colour; 12] = [
     [139, 195, 52],
     [72, 84, 196],
     [252, 211, 64],
-    [176, 108, 66],
+    [186, 118, 70],
     [104, 204, 244],
 ];
 const DARK: Colour = [18, 18, 22];
