@@ -4,8 +4,13 @@
 //! the annotations, [`eval`] runs the detector over the pictures, [`metrics`] computes COCO's mean average
 //! precision, [`report`] prints it. [`runtime`] is the only place that knows how a model is opened.
 
+pub mod cli;
+pub mod dataset;
 pub mod error;
+pub mod eval;
 pub mod limits;
 pub mod metrics;
+pub mod report;
+pub mod runtime;
 
 pub use error::{Error, Result};

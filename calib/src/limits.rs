@@ -24,6 +24,5 @@ pub const DATA_YAML_LEVELS_MAX: usize = 3;
 /// Most names that one error message lists.
 pub const NAMES_LISTED_MAX: usize = 12;
 
-const _: () = assert!(IMAGES_MAX <= u32::MAX as usize && ANNOTATIONS_MAX <= u32::MAX as usize);
-const _: () = assert!(DETECTIONS_MAX <= u32::MAX as usize);
+const _: () = assert!(IMAGES_MAX <= u32::MAX as usize);
 const _: () = assert!(ocellus::limits::PICTURE_SIDE_MAX as f64 <= BOX_COORDINATE_MAX);

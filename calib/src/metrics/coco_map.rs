@@ -10,7 +10,7 @@ use super::matching::{AREA_RANGES, Outcome, Picture, THRESHOLDS, sort_by_score};
 use super::{ScoredBox, Truth};
 
 /// The twelve numbers, 0 to 1; `None` where no truth counts (`COCOeval` says −1).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Summary {
     /// Average precision over IoU 0.50 to 0.95.
     pub map: Option<f64>,
@@ -39,7 +39,7 @@ pub struct Summary {
 }
 
 /// Result for one category.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 pub struct ClassAp {
     /// Average precision over IoU 0.50 to 0.95; `None` without instances.
     pub ap: Option<f64>,
@@ -92,7 +92,10 @@ pub fn evaluate(categories: usize, truths: &[Truth], detections: &[ScoredBox]) -
 }
 
 /// Scores one category; both lists are sorted by image.
-fn evaluate_category<'a>(mut truths: &'a [&'a Truth], mut detections: &'a mut [&'a ScoredBox]) -> CategoryResult {
+fn evaluate_category<'a>(
+    mut truths: &'a [&'a Truth],
+    mut detections: &'a mut [&'a ScoredBox],
+) -> CategoryResult {
     let mut outcomes: [Vec<Outcome>; AREA_RANGES.len()] = Default::default();
     let mut positives = [0; AREA_RANGES.len()];
     let next_image = |truths: &[&Truth], detections: &[&ScoredBox]| {
@@ -125,12 +128,13 @@ fn evaluate_category<'a>(mut truths: &'a [&'a Truth], mut detections: &'a mut [&
 
 fn summarize(results: &[CategoryResult]) -> Summary {
     let curves = |area: usize| results.iter().filter_map(move |r| r.curves[area].as_ref());
-    let ap = |area: usize| mean(curves(area).map(|c| c.precision_sum.iter().sum::<f64>()), THRESHOLDS * RECALL_LEVELS);
+    let ap = |area: usize| {
+        mean(curves(area).map(|c| c.precision_sum.iter().sum::<f64>()), THRESHOLDS * RECALL_LEVELS)
+    };
     let ap_at = |threshold: usize| mean(curves(0).map(|c| c.precision_sum[threshold]), RECALL_LEVELS);
     let ar = |area: usize| mean(curves(area).map(|c| c.recall.iter().sum()), THRESHOLDS);
-    let ar_best = |i: usize| {
-        mean(results.iter().filter_map(|r| r.recall_1_10).map(|r| r[i].iter().sum()), THRESHOLDS)
-    };
+    let ar_best =
+        |i: usize| mean(results.iter().filter_map(|r| r.recall_1_10).map(|r| r[i].iter().sum()), THRESHOLDS);
     Summary {
         map: ap(0),
         map50: ap_at(0),

@@ -39,7 +39,13 @@ pub(super) fn recall(outcomes: &[Outcome], positives: usize) -> [f64; THRESHOLDS
 }
 
 /// Writes precision and recall after each detection; precision is made non-increasing from the right.
-fn trace(outcomes: &[Outcome], t: usize, positives: usize, precisions: &mut Vec<f64>, recalls: &mut Vec<f64>) {
+fn trace(
+    outcomes: &[Outcome],
+    t: usize,
+    positives: usize,
+    precisions: &mut Vec<f64>,
+    recalls: &mut Vec<f64>,
+) {
     precisions.clear();
     recalls.clear();
     let (mut right, mut wrong) = (0.0, 0.0);

@@ -8,8 +8,7 @@ pub(super) const THRESHOLDS: usize = 10;
 /// Detections per picture and category that are looked at.
 pub(super) const DETECTIONS_PER_IMAGE_MAX: usize = 100;
 /// Smallest and largest area (both inclusive) of: all, small, medium, large objects, in square pixels.
-pub(super) const AREA_RANGES: [[f64; 2]; 4] =
-    [[0.0, 1e10], [0.0, 1024.0], [1024.0, 9216.0], [9216.0, 1e10]];
+pub(super) const AREA_RANGES: [[f64; 2]; 4] = [[0.0, 1e10], [0.0, 1024.0], [1024.0, 9216.0], [9216.0, 1e10]];
 
 /// The ten IoU thresholds, with the rounding of numpy's `linspace(0.5, 0.95, 10)`.
 pub(super) fn thresholds() -> [f64; THRESHOLDS] {
