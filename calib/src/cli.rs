@@ -148,7 +148,11 @@ fn eval(args: &EvalArgs, out: &mut dyn Write) -> Result<()> {
             serde_json::to_string_pretty(&report).map_err(|e| Error::io("standard output", e.into()))? + "\n"
         }
     };
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::io("standard output", e))
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever closed the pipe has read enough.
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("standard output", e)),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses what could only fail after a long run.
@@ -197,7 +201,7 @@ fn score_file(args: &EvalArgs, path: &Path, dataset: &Dataset) -> Result<Report>
     let boxes = eval::boxes_of(dataset, &classes, &results);
     let detected = Detected { boxes, ..Detected::default() };
     let report = report(dataset, classes, detected);
-    Ok(Report { detections: Some(path.to_owned()), ..report })
+    Ok(Report { detections: Some(path.display().to_string()), ..report })
 }
 
 /// Runs the model over the pictures and scores what it finds.
@@ -216,7 +220,7 @@ fn measure(args: &EvalArgs, options: &ModelOptions, dataset: &Dataset) -> Result
     let images_per_second = Some(ran / detected.time.as_secs_f64().max(1e-9));
     let report = report(dataset, classes, detected);
     Ok(Report {
-        model: Some(options.model.clone()),
+        model: Some(options.model.display().to_string()),
         precision: Some(detector.precision().to_owned()),
         size: Some(detector.input_side()),
         images_per_second,

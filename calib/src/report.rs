@@ -5,7 +5,6 @@ use crate::metrics::{ClassAp, CocoMap, Summary};
 use serde::Serialize;
 use std::cmp::Ordering;
 use std::fmt::Write;
-use std::path::PathBuf;
 
 /// Everything that `calib eval` has to say. Its JSON form has `null` where a number does not exist.
 #[derive(Clone, Debug, Serialize)]
@@ -22,9 +21,9 @@ pub struct Report {
     /// Classes of the data set that were left out because the model does not have them.
     pub unmatched_classes: Vec<String>,
     /// The model file, where a model was run.
-    pub model: Option<PathBuf>,
+    pub model: Option<String>,
     /// The detection file, where one was scored instead.
-    pub detections: Option<PathBuf>,
+    pub detections: Option<String>,
     /// Arithmetic of the model: `int8` or `fp32`.
     pub precision: Option<String>,
     /// Side of the model's input in pixels.

@@ -55,9 +55,15 @@ pub struct Annotation {
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Skipped {
     /// The file.
+    #[serde(serialize_with = "lossy")]
     pub file: PathBuf,
     /// What was wrong with it.
     pub reason: String,
+}
+
+/// Serializes a path that need not be UTF-8.
+fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// Annotated pictures.
@@ -91,8 +97,13 @@ impl Dataset {
     pub fn open(source: Source<'_>) -> Result<Self> {
         let about = std::fs::metadata(source.annotations).map_err(|e| Error::io(source.annotations, e))?;
         let dataset = if about.is_dir() { yolo::open(source)? } else { coco::open(source)? };
-        if dataset.images.is_empty() && dataset.skipped.is_empty() {
-            return Err(Error::bad_data(source.annotations, "the data set has no images"));
+        if dataset.images.is_empty() {
+            return Err(match dataset.skipped.first() {
+                Some(first) => {
+                    Error::bad_data(&first.file, format!("{}; no picture can be read", first.reason))
+                }
+                None => Error::bad_data(source.annotations, "the data set has no images"),
+            });
         }
         if dataset.categories.is_empty() {
             return Err(Error::bad_data(source.annotations, "the data set has no categories"));

@@ -3,6 +3,8 @@
 mod coco_map;
 mod curve;
 mod matching;
+#[cfg(test)]
+mod tests;
 
 pub use coco_map::{ClassAp, CocoMap, Summary, evaluate};
 
