@@ -74,7 +74,7 @@ impl Report {
             let (ap, ap50) = (cell(result.ap), cell(result.ap50));
             let _ = writeln!(text, " {name:<width$} {ap:>6} {ap50:>6} {:>10}", result.instances);
         }
-        let _ = write!(text, "\n {} images", self.images);
+        let _ = write!(text, "\n images: {}", self.images);
         if let (Some(precision), Some(size)) = (&self.precision, self.size) {
             let _ = write!(text, ", {precision} at {size}");
         }
@@ -82,7 +82,7 @@ impl Report {
             let _ = write!(text, ", {speed:.1} images/s");
         }
         if !self.skipped.is_empty() {
-            let _ = write!(text, "; {} broken pictures left out", self.skipped.len());
+            let _ = write!(text, "; broken and left out: {}", self.skipped.len());
         }
         text.push('\n');
         text

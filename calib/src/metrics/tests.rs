@@ -3,12 +3,15 @@
 use super::*;
 use proptest::prelude::*;
 
+/// Annotation id, image, category, box, area, crowd.
+type TruthRow = (u32, u32, u32, [i32; 4], i32, u8);
+/// Image, category, box, ten times the score.
+type BoxRow = (u32, u32, [i32; 4], i32);
+
 /// A scene and COCO's numbers for it.
 struct Golden {
-    /// Annotation id, image, category, box, area, crowd.
-    truths: &'static [(u32, u32, u32, [i32; 4], i32, u8)],
-    /// Image, category, box, ten times the score.
-    boxes: &'static [(u32, u32, [i32; 4], i32)],
+    truths: &'static [TruthRow],
+    boxes: &'static [BoxRow],
     /// The twelve numbers; -1 where there is nothing to measure.
     summary: [f64; 12],
     /// Average precision per category.
@@ -71,12 +74,12 @@ const ID_ZERO: Golden = Golden {
     ap: &[0.2819306930693069],
 };
 
-fn truth(&(id, image, category, bbox, area, crowd): &(u32, u32, u32, [i32; 4], i32, u8)) -> Truth {
+fn truth(&(id, image, category, bbox, area, crowd): &TruthRow) -> Truth {
     let (bbox, area) = (bbox.map(f64::from), f64::from(area));
     Truth { image, category, bbox, area, crowd: crowd != 0, creditable: id != 0 }
 }
 
-fn scored(&(image, category, bbox, score): &(u32, u32, [i32; 4], i32)) -> ScoredBox {
+fn scored(&(image, category, bbox, score): &BoxRow) -> ScoredBox {
     ScoredBox { image, category, bbox: bbox.map(f64::from), score: f64::from(score) / 10.0 }
 }
 
