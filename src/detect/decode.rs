@@ -82,9 +82,10 @@ fn scale_fits(scale: &Scale, output: &Output, row: usize) -> bool {
 }
 
 /// Tells rows apart by their numbers: a sigmoid's lie in 0..=1; of decoded rows that holds for objectness only.
-/// Logits leave it at once, background cells being far below zero.
+/// Logits leave it at once, background cells being far below zero. A tensor that was int8 may miss the ends by
+/// a step, hence the tolerance.
 fn recognise(scales: &[Scale], outputs: &[Output], row: usize) -> Numbers {
-    let unit = |x: &f32| (0.0..=1.0).contains(x);
+    let unit = |x: &f32| (-0.05..=1.05).contains(x);
     let all = |columns: std::ops::Range<usize>| {
         scales.iter().all(|scale| {
             let Cells::Rows(first) = scale.cells else { return false };
@@ -146,7 +147,7 @@ impl Sink<'_> {
     }
 }
 
-/// Decodes cell after cell; `NaN` anywhere in a cell fails a comparison, and the cell is passed over.
+/// Decodes cell after cell. NaN scores fail their comparison here; [`Candidates::push`] drops NaN boxes.
 fn decode_anchored(scales: &[Scale], outputs: &[Output], row: usize, numbers: Numbers, mut sink: Sink) {
     let logits = numbers == Numbers::Logits;
     let activate: fn(f32) -> f32 = if logits { sigmoid } else { |x| x };
