@@ -65,7 +65,8 @@ fn decode_checked(bytes: &[u8]) -> Result<Frame, String> {
     let too_large = u64::from(width) * u64::from(height) > PICTURE_PIXELS_MAX;
     if too_large || width > PICTURE_SIDE_MAX || height > PICTURE_SIDE_MAX {
         return Err(format!(
-            "the picture is {width}×{height}; the limits are {PICTURE_SIDE_MAX} a side and {PICTURE_PIXELS_MAX} pixels"
+            "the picture is {width}×{height}; the limits are {PICTURE_SIDE_MAX} a side \
+             and {PICTURE_PIXELS_MAX} pixels"
         ));
     }
     // A picture with unreadable EXIF is still a picture.
