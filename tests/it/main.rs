@@ -1,0 +1,15 @@
+//! Integration tests: the public API and the program, as users meet them.
+//!
+//! Tests that need real models or pictures look for them in `../shared` and skip with a message where they
+//! are absent; every property has a test on networks made here as well.
+
+mod cli;
+mod detections;
+mod engine;
+mod hostile;
+mod network;
+mod onnx_bytes;
+mod program;
+mod shared;
+mod style;
+mod temp_dir;

@@ -1,0 +1,47 @@
+//! The `ocellus` program.
+
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::process::Command;
+
+/// What a run of the program did.
+pub struct Ran {
+    /// Exit status; `None` after a signal.
+    pub status: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Ran {
+    /// The lines of standard output as JSON.
+    pub fn json_lines(&self) -> Vec<Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// Runs `ocellus` with these arguments.
+pub fn ocellus(arguments: &[&dyn AsRef<OsStr>]) -> Ran {
+    run(Command::new(env!("CARGO_BIN_EXE_ocellus")).args(arguments.iter().map(|a| a.as_ref())))
+}
+
+/// As [`ocellus`], with at most a second of CPU time and 200 MB of address space where the system can
+/// enforce that. CPU time, so that a busy machine fails no test.
+pub fn ocellus_confined(arguments: &[&dyn AsRef<OsStr>]) -> Ran {
+    if !cfg!(target_os = "linux") {
+        return ocellus(arguments);
+    }
+    let confined = "ulimit -t 1 && ulimit -v 200000 && exec \"$0\" \"$@\"";
+    let arguments = arguments.iter().map(|a| a.as_ref());
+    run(Command::new("sh").args(["-c", confined, env!("CARGO_BIN_EXE_ocellus")]).args(arguments))
+}
+
+fn run(command: &mut Command) -> Ran {
+    let output = command.env_remove("OCELLUS_LOG").output().unwrap();
+    Ran {
+        status: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
