@@ -5,10 +5,13 @@
 //! micro-kernel broadcasts one group of a pixel and multiplies it with the same group of every output
 //! channel. An instruction set supplies [`Dot`], and a door that calls [`conv`] with its tile.
 
-use super::arch::LookUp;
+use super::arch::{LookUp, as_bytes};
 use super::{CodeRange, Plane, PlaneMut, Window};
 use crate::limits::{ARENA_ALIGN, CHANNEL_GROUP};
 use std::ops::Range;
+
+/// Pixels that wait for their look-up, so that it finds them in the cache, but no longer in flight to it.
+const LOOK_UP_PIXELS: usize = 64;
 
 /// A vector of `i32` accumulators with the int8 dot product of one instruction set.
 ///
@@ -230,6 +233,23 @@ impl Job<'_> {
     }
 }
 
+impl Job<'_> {
+    /// Replaces the codes of some pixels by those of the table, if there is one.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set of the look-up.
+    #[inline(always)]
+    unsafe fn look_up(&mut self, pixels: Range<usize>) {
+        if let Output::Codes { dst, table: Some((look_up, table)), .. } = &mut self.output {
+            let data = &mut dst.data[pixels.start * dst.pitch..];
+            // SAFETY: the caller's.
+            unsafe {
+                look_up(table, self.packed.channels, PlaneMut { data, pitch: dst.pitch }, pixels.len())
+            };
+        }
+    }
+}
+
 /// Runs a job in tiles of `MR` pixels and panels of at most `NV` vectors.
 ///
 /// # Safety
@@ -238,12 +258,22 @@ impl Job<'_> {
 pub(crate) unsafe fn conv<D: Dot, const MR: usize, const NV: usize>(dot: D, job: &mut Job<'_>) {
     job.check(MR, D::LANES);
     let pixels = job.window.pixels(&job.rows);
+    let (pointwise, row_bytes) = (job.window.is_pointwise(), job.packed.row_bytes());
+    let src = Plane { data: as_bytes(job.src.data), pitch: job.src.pitch };
+    let mut looked_up = 0;
     let mut place = Place { y: job.rows.start, x: 0 };
     for first in pixels.clone().step_by(MR) {
         let count = MR.min(pixels.end - first);
-        for row in job.scratch.chunks_exact_mut(job.packed.row_bytes()).take(count) {
-            lay_out_taps(job.window, (job.src, job.channel_groups), (job.zero_point, D::FLIP), place, row);
-            place.advance(job.window);
+        let rows = job.scratch.chunks_exact_mut(row_bytes).take(count);
+        if pointwise {
+            for (i, row) in rows.enumerate() {
+                copy_flipped(&src.data[(first + i) * src.pitch..][..row_bytes], D::FLIP, row);
+            }
+        } else {
+            for row in rows {
+                lay_out_taps(job.window, (src, job.channel_groups), (job.zero_point, D::FLIP), place, row);
+                place.advance(job.window);
+            }
         }
         let tile = Tile { first: first - pixels.start, count };
         // SAFETY: `check` has compared every length with what the tile reads and writes.
@@ -253,10 +283,11 @@ pub(crate) unsafe fn conv<D: Dot, const MR: usize, const NV: usize>(dot: D, job:
                 _ => multiply::<D, MR, NV>(dot, job, tile),
             }
         }
-        if let Output::Codes { dst, table: Some((look_up, table)), .. } = &mut job.output {
-            let data = &mut dst.data[tile.first * dst.pitch..];
-            // SAFETY: it belongs to the caller's instruction set.
-            unsafe { look_up(table, job.packed.channels, PlaneMut { data, pitch: dst.pitch }, count) };
+        let done = tile.first + count;
+        if done - looked_up >= LOOK_UP_PIXELS || done == pixels.len() {
+            // SAFETY: the look-up belongs to the caller's instruction set.
+            unsafe { job.look_up(looked_up..done) };
+            looked_up = done;
         }
     }
 }
@@ -289,16 +320,12 @@ struct Tile {
 #[inline(always)]
 fn lay_out_taps(
     window: &Window,
-    (src, groups): (Plane<'_, i8>, usize),
+    (src, groups): (Plane<'_, u8>, usize),
     (zero_point, flip): (i8, u8),
     at: Place,
     to: &mut [u8],
 ) {
     let run = groups * CHANNEL_GROUP;
-    if window.is_pointwise() {
-        let from = (at.y * window.output[1] + at.x) * src.pitch;
-        return copy_flipped(&src.data[from..][..run], flip, to);
-    }
     let [height, width] = window.input;
     let [kernel_rows, kernel_columns] = window.kernel;
     let y = (at.y * window.stride[0]).wrapping_sub(window.pad[0]);
@@ -324,12 +351,22 @@ fn lay_out_taps(
     }
 }
 
-/// Copies whole groups of codes, xored with `flip`.
+/// Copies whole groups of codes, xored with `flip`; `from` is as long as `to`.
+///
+/// The last piece overlaps its neighbour: a loop over the rest would cost more than all the others.
 #[inline(always)]
-fn copy_flipped(from: &[i8], flip: u8, to: &mut [u8]) {
-    let mask = u32::from_ne_bytes([flip; CHANNEL_GROUP]);
-    for (to, from) in to.as_chunks_mut::<CHANNEL_GROUP>().0.iter_mut().zip(from.as_chunks().0) {
-        *to = (u32::from_ne_bytes(from.map(|code| code as u8)) ^ mask).to_ne_bytes();
+fn copy_flipped(from: &[u8], flip: u8, to: &mut [u8]) {
+    let mask = u128::from_ne_bytes([flip; 16]);
+    for (to, from) in to.as_chunks_mut().0.iter_mut().zip(from.as_chunks().0) {
+        *to = (u128::from_ne_bytes(*from) ^ mask).to_ne_bytes();
+    }
+    if let (Some(to), Some(from)) = (to.last_chunk_mut(), from.last_chunk()) {
+        *to = (u128::from_ne_bytes(*from) ^ mask).to_ne_bytes();
+    } else if let (Some(to), Some(from)) = (to.last_chunk_mut(), from.last_chunk()) {
+        *to = (u64::from_ne_bytes(*from) ^ u64::from_ne_bytes([flip; 8])).to_ne_bytes();
+    }
+    if let (Some(to), Some(from)) = (to.first_chunk_mut(), from.first_chunk()) {
+        *to = (u32::from_ne_bytes(*from) ^ u32::from_ne_bytes([flip; 4])).to_ne_bytes();
     }
 }
 
@@ -413,6 +450,17 @@ unsafe fn accumulate<D: Dot, const MR: usize, const NV: usize>(
     }
 }
 
+/// Stores each row of a tile that has a pixel. Spelled out, because a loop that the compiler does not unroll
+/// would move every accumulator through memory.
+macro_rules! for_each_row {
+    ($rows:ident, $count:expr, |$row:ident, $acc:ident| $store:expr) => {
+        for_each_row!($rows, $count, $row, $acc, $store, 0 1 2 3 4 5 6 7 8 9 10 11)
+    };
+    ($rows:ident, $count:expr, $row:ident, $acc:ident, $store:expr, $($i:literal)*) => {
+        $(if let Some(&$acc) = $rows.get($i) && $i < $count { let $row = $i; $store })*
+    };
+}
+
 /// Requantizes or scales the accumulators of a tile and stores those of real pixels and channels.
 ///
 /// # Safety
@@ -426,6 +474,7 @@ unsafe fn finish<D: Dot, const MR: usize, const NV: usize>(
     panel: &Panel,
     tile: Tile,
 ) {
+    const { assert!(MR <= 12) };
     let channels = (packed.channels - panel.channel).min(NV * D::LANES);
     // SAFETY: multipliers are padded to whole vectors; the destination has `tile.count` pixels from
     // `tile.first` on, each with the channels that are left.
@@ -433,20 +482,18 @@ unsafe fn finish<D: Dot, const MR: usize, const NV: usize>(
         let multiplier = packed.multiplier.as_ptr().add(panel.channel);
         match output {
             Output::Codes { dst, range, .. } => {
-                let to = dst.data.as_mut_ptr().add(tile.first * dst.pitch + panel.channel);
-                for (r, acc) in acc.into_iter().enumerate() {
-                    if r < tile.count {
-                        dot.store_codes(acc, multiplier, *range, to.add(r * dst.pitch), channels);
-                    }
-                }
+                let (range, pitch) = (*range, dst.pitch);
+                let to = dst.data.as_mut_ptr().add(tile.first * pitch + panel.channel);
+                for_each_row!(acc, tile.count, |row, acc| {
+                    dot.store_codes(acc, multiplier, range, to.add(row * pitch), channels)
+                });
             }
             Output::Reals(dst) => {
-                let to = dst.data.as_mut_ptr().add(tile.first * dst.pitch + panel.channel);
-                for (r, acc) in acc.into_iter().enumerate() {
-                    if r < tile.count {
-                        dot.store_reals(acc, multiplier, to.add(r * dst.pitch), channels);
-                    }
-                }
+                let pitch = dst.pitch;
+                let to = dst.data.as_mut_ptr().add(tile.first * pitch + panel.channel);
+                for_each_row!(acc, tile.count, |row, acc| {
+                    dot.store_reals(acc, multiplier, to.add(row * pitch), channels)
+                });
             }
         }
     }

@@ -1,6 +1,6 @@
 //! AVX-VNNI: eight dot products of four bytes in one instruction, activations unsigned.
 
-use super::{Kernels, avx2, tile};
+use super::{Kernels, avx2, scalar, tile};
 use crate::kernels::CodeRange;
 use crate::kernels::gemm::Dot;
 use crate::kernels::isa::Isa;
@@ -20,7 +20,7 @@ pub(super) fn kernels() -> Option<Kernels> {
             tile!(AvxVnni, "avx2,avxvnni", "avxvnni-gemm-12x8", 12, 1),
             tile!(AvxVnni, "avx2,avxvnni", "avxvnni-gemm-6x16", 6, 2),
         ],
-        look_up: avx2::look_up,
+        look_up: scalar::look_up,
     })
 }
 

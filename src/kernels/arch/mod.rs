@@ -74,3 +74,10 @@ pub(crate) fn kernels(isa: Isa) -> Kernels {
     };
     kernels.unwrap_or_else(|| panic!("this CPU lacks {isa}"))
 }
+
+/// The codes as bytes.
+#[inline(always)]
+pub(crate) fn as_bytes(codes: &[i8]) -> &[u8] {
+    // SAFETY: both types are one byte of any value.
+    unsafe { std::slice::from_raw_parts(codes.as_ptr().cast(), codes.len()) }
+}
