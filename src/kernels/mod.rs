@@ -7,8 +7,13 @@
 
 mod arch;
 pub mod conv;
+
+mod depthwise;
+mod dot;
 mod gemm;
 pub mod isa;
+mod job;
+mod packed;
 pub mod reference;
 #[cfg(test)]
 mod testing;

@@ -1,8 +1,8 @@
 //! AVX2: eight dot products of four bytes in four instructions.
 
-use super::{Kernels, scalar, tile};
+use super::{Kernels, depthwise, interleave_sse2, scalar, tile};
 use crate::kernels::CodeRange;
-use crate::kernels::gemm::Dot;
+use crate::kernels::dot::Dot;
 use crate::kernels::isa::Isa;
 use std::arch::x86_64::*;
 
@@ -17,6 +17,8 @@ pub(super) fn kernels() -> Option<Kernels> {
         flip: Avx2::FLIP,
         // 8 of the 16 registers hold accumulators; a dot product needs three more, and its operands.
         tiles: &[tile!(Avx2, "avx2", "avx2-gemm-4x8", 4, 1), tile!(Avx2, "avx2", "avx2-gemm-4x16", 4, 2)],
+        depthwise_name: "avx2-depthwise-1x16",
+        depthwise: depthwise!(Avx2, "avx2", 2),
         // Sixteen byte shuffles and a tree of blends were measured 1.6 times slower than this.
         look_up: scalar::look_up,
     })
@@ -121,6 +123,11 @@ impl Dot for Avx2 {
             let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(activations), signed);
             _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
         }
+    }
+
+    #[inline(always)]
+    fn interleave(self, rows: [&[u8; 16]; 4], to: &mut [u8; 64]) {
+        interleave_sse2(rows, Self::FLIP, to);
     }
 
     #[inline(always)]

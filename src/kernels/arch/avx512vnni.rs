@@ -1,7 +1,7 @@
 //! AVX-512 with VNNI: sixteen dot products of four bytes in one instruction, activations unsigned.
 
-use super::{Kernels, scalar, tile};
-use crate::kernels::gemm::Dot;
+use super::{Kernels, depthwise, interleave_sse2, scalar, tile};
+use crate::kernels::dot::Dot;
 use crate::kernels::isa::Isa;
 use crate::kernels::{CodeRange, PlaneMut};
 use std::arch::x86_64::*;
@@ -22,6 +22,8 @@ pub(super) fn kernels() -> Option<Kernels> {
             tile!(Avx512Vnni, "avx512f,avx512bw,avx512vl,avx512vnni", "avx512vnni-gemm-8x48", 8, 3),
             tile!(Avx512Vnni, "avx512f,avx512bw,avx512vl,avx512vnni", "avx512vnni-gemm-6x64", 6, 4),
         ],
+        depthwise_name: "avx512vnni-depthwise-1x64",
+        depthwise: depthwise!(Avx512Vnni, "avx512f,avx512bw,avx512vl,avx512vnni", 4),
         look_up: if is_x86_feature_detected!("avx512vbmi") { look_up } else { scalar::look_up },
     })
 }
@@ -82,6 +84,11 @@ impl Dot for Avx512Vnni {
     fn dot(self, acc: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
         // SAFETY: `self` proves the CPU.
         unsafe { _mm512_dpbusd_epi32(acc, activations, weights) }
+    }
+
+    #[inline(always)]
+    fn interleave(self, rows: [&[u8; 16]; 4], to: &mut [u8; 64]) {
+        interleave_sse2(rows, Self::FLIP, to);
     }
 
     #[inline(always)]
