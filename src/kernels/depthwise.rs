@@ -11,6 +11,7 @@ use super::job::{Job, Pixels, finish};
 use super::packed::Panel;
 use super::{Plane, Window};
 use crate::limits::CHANNEL_GROUP;
+use std::ops::Range;
 
 /// Channels that are interleaved at once.
 const BLOCK: usize = 16;
@@ -42,6 +43,12 @@ impl Layout {
         self.columns * self.column_bytes() + self.channels
     }
 
+    /// The columns that lie in the image.
+    fn inside(self, window: &Window) -> Range<usize> {
+        let start = window.pad[1].min(self.columns);
+        start..(start + window.input[1]).min(self.columns)
+    }
+
     fn column_bytes(self) -> usize {
         self.row_groups * self.group_bytes
     }
@@ -64,6 +71,7 @@ pub(crate) unsafe fn conv<D: Dot, const NV: usize>(dot: D, job: &mut Job<'_>) {
     assert_eq!(packed.groups, window.kernel[1] * layout.row_groups);
     assert!(job.scratch.len() >= layout.scratch_bytes(), "scratch too small");
     let width = window.output[1];
+    fill_padding(job, layout, D::FLIP);
     let mut waiting = 0;
     for (row, y) in job.rows.clone().enumerate() {
         interleave_rows(dot, job, layout, y);
@@ -84,34 +92,46 @@ pub(crate) unsafe fn conv<D: Dot, const NV: usize>(dot: D, job: &mut Job<'_>) {
     }
 }
 
+/// Fills what no row of the image reaches: the row of zero points, and the columns in the padding.
+fn fill_padding(job: &mut Job<'_>, layout: Layout, flip: u8) {
+    let zero_point = job.zero_point as u8;
+    let (columns, row) = job.scratch.split_at_mut(layout.columns * layout.column_bytes());
+    row[..layout.channels].fill(zero_point);
+    let inside = layout.inside(job.window);
+    columns[..inside.start * layout.column_bytes()].fill(zero_point ^ flip);
+    columns[inside.end * layout.column_bytes()..].fill(zero_point ^ flip);
+}
+
 /// Interleaves the input rows under the kernel of output row `y`.
 #[inline(always)]
 fn interleave_rows<D: Dot>(dot: D, job: &mut Job<'_>, layout: Layout, y: usize) {
-    let (window, zero_point) = (job.window, job.zero_point as u8);
+    let (window, [height, width], channels) = (job.window, job.window.input, layout.channels);
     let src = Plane { data: as_bytes(job.src.data), pitch: job.src.pitch };
-    let (columns, rest) = job.scratch.split_at_mut(layout.columns * layout.column_bytes());
-    let padding = &mut rest[..layout.channels];
-    padding.fill(zero_point);
-    let [height, width] = window.input;
+    let (columns, padding) = job.scratch.split_at_mut(layout.columns * layout.column_bytes());
     let top = (y * window.stride[0]).wrapping_sub(window.pad[0]);
-    for (i, column) in columns.chunks_exact_mut(layout.column_bytes()).enumerate() {
-        let x = i.wrapping_sub(window.pad[1]);
-        if x >= width {
-            column.fill(zero_point ^ D::FLIP);
-            continue;
-        }
-        for (group, to) in column.chunks_exact_mut(layout.group_bytes).enumerate() {
-            let mut rows = [&*padding; CHANNEL_GROUP];
-            for (tap, row) in rows.iter_mut().enumerate() {
-                let ky = group * CHANNEL_GROUP + tap;
-                let from = top.wrapping_add(ky * window.dilation[0]);
-                if ky < window.kernel[0] && from < height {
-                    *row = &src.data[(from * width + x) * src.pitch..][..layout.channels];
-                }
+    for group in 0..layout.row_groups {
+        // A row of zero points is one pixel again and again.
+        let mut rows = [Plane { data: &*padding, pitch: 0 }; CHANNEL_GROUP];
+        for (tap, row) in rows.iter_mut().enumerate() {
+            let ky = group * CHANNEL_GROUP + tap;
+            let from = top.wrapping_add(ky * window.dilation[0]);
+            if ky < window.kernel[0] && from < height {
+                *row = Plane { data: &src.data[from * width * src.pitch..], pitch: src.pitch };
             }
-            interleave(dot, rows, to);
+        }
+        for (x, i) in layout.inside(window).enumerate() {
+            let to = &mut columns[i * layout.column_bytes() + group * layout.group_bytes..];
+            let [a, b, c, d] = rows;
+            let pixels =
+                [pixel(a, x, channels), pixel(b, x, channels), pixel(c, x, channels), pixel(d, x, channels)];
+            interleave(dot, pixels, &mut to[..layout.group_bytes]);
         }
     }
+}
+
+#[inline(always)]
+fn pixel(row: Plane<'_, u8>, x: usize, channels: usize) -> &[u8] {
+    &row.data[x * row.pitch..][..channels]
 }
 
 /// Four rows of whole channel groups to one of four times their length; the last block may overlap its
@@ -119,22 +139,31 @@ fn interleave_rows<D: Dot>(dot: D, job: &mut Job<'_>, layout: Layout, y: usize) 
 #[inline(always)]
 fn interleave<D: Dot>(dot: D, rows: [&[u8]; 4], to: &mut [u8]) {
     let len = rows[0].len();
-    let mut block = |from: [&[u8; BLOCK]; 4], at: usize| {
-        if let Some(to) = to[at * CHANNEL_GROUP..].first_chunk_mut() {
-            dot.interleave(from, to);
-        }
-    };
     if len < BLOCK {
         let mut short = [[0; BLOCK]; 4];
         for (short, row) in short.iter_mut().zip(rows) {
             short[..len].copy_from_slice(row);
         }
-        return block(short.each_ref(), 0);
+        let [a, b, c, d] = &short;
+        return interleave_block(dot, [a, b, c, d], to, 0);
     }
-    for at in (0..len - BLOCK).step_by(BLOCK).chain([len - BLOCK]) {
-        if let [Some(a), Some(b), Some(c), Some(d)] = rows.map(|row| row[at..].first_chunk()) {
-            block([a, b, c, d], at);
-        }
+    let mut at = 0;
+    while at + BLOCK < len {
+        interleave_block(dot, rows, to, at);
+        at += BLOCK;
+    }
+    interleave_block(dot, rows, to, len - BLOCK);
+}
+
+#[inline(always)]
+fn interleave_block<D: Dot>(dot: D, [a, b, c, d]: [&[u8]; 4], to: &mut [u8], at: usize) {
+    if let Some(a) = a[at..].first_chunk()
+        && let Some(b) = b[at..].first_chunk()
+        && let Some(c) = c[at..].first_chunk()
+        && let Some(d) = d[at..].first_chunk()
+        && let Some(to) = to[at * CHANNEL_GROUP..].first_chunk_mut()
+    {
+        dot.interleave([a, b, c, d], to);
     }
 }
 
@@ -150,32 +179,68 @@ unsafe fn convolve<D: Dot, const NV: usize>(
     panel: &Panel,
     first: usize,
 ) {
+    /// Neighbouring pixels that share the loads of the weights.
+    const PIXELS: usize = 4;
+    let width = job.window.output[1];
+    let mut x = 0;
+    // SAFETY: the caller's; both runs end within the row.
+    unsafe {
+        while x + PIXELS <= width {
+            let acc = accumulate::<D, PIXELS, NV>(dot, job, layout, panel, x);
+            let pixels = Pixels { first: first + x, count: PIXELS };
+            finish(dot, acc, job.packed, &mut job.output, panel, pixels);
+            x += PIXELS;
+        }
+        while x < width {
+            let acc = accumulate::<D, 1, NV>(dot, job, layout, panel, x);
+            finish(dot, acc, job.packed, &mut job.output, panel, Pixels { first: first + x, count: 1 });
+            x += 1;
+        }
+    }
+}
+
+/// `bias + Σ activation · weight` of `NV` vectors of channels of the `P` output pixels from column `x` on.
+///
+/// # Safety
+/// As [`convolve`]; `x + P` is at most the width of the output.
+#[inline(always)]
+unsafe fn accumulate<D: Dot, const P: usize, const NV: usize>(
+    dot: D,
+    job: &Job<'_>,
+    layout: Layout,
+    panel: &Panel,
+    x: usize,
+) -> [[D::Acc; NV]; P] {
     let (window, packed) = (job.window, job.packed);
     let vector_bytes = D::LANES * CHANNEL_GROUP;
+    let step = window.stride[1] * layout.column_bytes();
+    let tap = window.dilation[1] * layout.column_bytes();
     // SAFETY: `scratch` holds all columns with their channels in whole vectors; the packed weights have `NV`
     // vectors for each kernel column and row group, the bias `NV` vectors from the panel's channel on.
     unsafe {
-        let columns = job.scratch.as_ptr().add(panel.channel * CHANNEL_GROUP);
-        let weights = packed.weights.as_slice().as_ptr().add(panel.channel * packed.row_bytes());
         let bias = packed.bias.as_ptr().add(panel.channel);
-        for x in 0..window.output[1] {
-            let mut acc = [dot.load(bias); NV];
-            for (v, acc) in acc.iter_mut().enumerate() {
-                *acc = dot.load(bias.add(v * D::LANES));
-            }
-            let mut w = weights;
-            for kx in 0..window.kernel[1] {
-                let column = x * window.stride[1] + kx * window.dilation[1];
-                for group in 0..layout.row_groups {
-                    let at = columns.add(column * layout.column_bytes() + group * layout.group_bytes);
-                    for (v, acc) in acc.iter_mut().enumerate() {
-                        let activations = dot.groups(at.add(v * vector_bytes));
-                        *acc = dot.dot(*acc, activations, dot.groups(w.add(v * vector_bytes)));
-                    }
-                    w = w.add(NV * vector_bytes);
-                }
-            }
-            finish(dot, [acc], packed, &mut job.output, panel, Pixels { first: first + x, count: 1 });
+        let mut first = [dot.load(bias); NV];
+        for (v, acc) in first.iter_mut().enumerate() {
+            *acc = dot.load(bias.add(v * D::LANES));
         }
+        let mut acc = [first; P];
+        let columns = job.scratch.as_ptr().add(panel.channel * CHANNEL_GROUP + x * step);
+        let mut weights = packed.weights.as_slice().as_ptr().add(panel.channel * packed.row_bytes());
+        for kx in 0..window.kernel[1] {
+            for group in 0..layout.row_groups {
+                let at = columns.add(kx * tap + group * layout.group_bytes);
+                let mut w = [dot.groups(weights); NV];
+                for (v, w) in w.iter_mut().enumerate() {
+                    *w = dot.groups(weights.add(v * vector_bytes));
+                }
+                for (p, acc) in acc.iter_mut().enumerate() {
+                    for (v, (acc, w)) in acc.iter_mut().zip(w).enumerate() {
+                        *acc = dot.dot(*acc, dot.groups(at.add(p * step + v * vector_bytes)), w);
+                    }
+                }
+                weights = weights.add(NV * vector_bytes);
+            }
+        }
+        acc
     }
 }

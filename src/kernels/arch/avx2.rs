@@ -17,7 +17,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         flip: Avx2::FLIP,
         // 8 of the 16 registers hold accumulators; a dot product needs three more, and its operands.
         tiles: &[tile!(Avx2, "avx2", "avx2-gemm-4x8", 4, 1), tile!(Avx2, "avx2", "avx2-gemm-4x16", 4, 2)],
-        depthwise_name: "avx2-depthwise-1x16",
+        depthwise_name: "avx2-depthwise-4x16",
         depthwise: depthwise!(Avx2, "avx2", 2),
         // Sixteen byte shuffles and a tree of blends were measured 1.6 times slower than this.
         look_up: scalar::look_up,
@@ -37,7 +37,7 @@ pub(super) unsafe fn store_codes<const NV: usize>(
     count: usize,
 ) {
     assert!(NV <= 2);
-    // SAFETY: the caller's; a partial vector goes through a buffer of its own.
+    // SAFETY: the caller's.
     unsafe {
         let above = _mm256_set1_ps(f32::from(i16::from(range.hi) - i16::from(range.zero_point)));
         let mut steps = [_mm256_setzero_si256(); 2];
@@ -53,14 +53,32 @@ pub(super) unsafe fn store_codes<const NV: usize>(
         let codes = _mm256_adds_epi16(packed, _mm256_set1_epi16(i16::from(range.zero_point)));
         let codes = _mm_packs_epi16(_mm256_castsi256_si128(codes), _mm256_extracti128_si256::<1>(codes));
         let codes = _mm_max_epi8(codes, _mm_set1_epi8(range.lo));
-        match count {
-            16 => _mm_storeu_si128(to.cast(), codes),
-            8 => _mm_storel_epi64(to.cast(), codes),
-            _ => {
-                let mut buffer = [0i8; 16];
-                _mm_storeu_si128(buffer.as_mut_ptr().cast(), codes);
-                to.copy_from_nonoverlapping(buffer.as_ptr(), count.min(16));
-            }
+        store_first(codes, to, count);
+    }
+}
+
+/// Stores the first `count` of 16 codes.
+///
+/// # Safety
+/// They are writable.
+#[inline(always)]
+unsafe fn store_first(mut codes: __m128i, mut to: *mut i8, count: usize) {
+    // SAFETY: the caller's; the pieces add up to `count`, at most 15 where it is not 16.
+    unsafe {
+        if count >= 16 {
+            return _mm_storeu_si128(to.cast(), codes);
+        }
+        if count & 8 != 0 {
+            _mm_storel_epi64(to.cast(), codes);
+            (codes, to) = (_mm_srli_si128::<8>(codes), to.add(8));
+        }
+        let mut rest = _mm_cvtsi128_si64(codes);
+        if count & 4 != 0 {
+            to.cast::<i32>().write_unaligned(rest as i32);
+            (rest, to) = (rest >> 32, to.add(4));
+        }
+        for i in 0..count & 3 {
+            to.add(i).write((rest >> (8 * i)) as i8);
         }
     }
 }

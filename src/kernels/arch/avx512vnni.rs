@@ -22,7 +22,7 @@ pub(super) fn kernels() -> Option<Kernels> {
             tile!(Avx512Vnni, "avx512f,avx512bw,avx512vl,avx512vnni", "avx512vnni-gemm-8x48", 8, 3),
             tile!(Avx512Vnni, "avx512f,avx512bw,avx512vl,avx512vnni", "avx512vnni-gemm-6x64", 6, 4),
         ],
-        depthwise_name: "avx512vnni-depthwise-1x64",
+        depthwise_name: "avx512vnni-depthwise-4x64",
         depthwise: depthwise!(Avx512Vnni, "avx512f,avx512bw,avx512vl,avx512vnni", 4),
         look_up: if is_x86_feature_detected!("avx512vbmi") { look_up } else { scalar::look_up },
     })

@@ -20,7 +20,7 @@ pub(super) fn kernels() -> Option<Kernels> {
             tile!(AvxVnni, "avx2,avxvnni", "avxvnni-gemm-12x8", 12, 1),
             tile!(AvxVnni, "avx2,avxvnni", "avxvnni-gemm-6x16", 6, 2),
         ],
-        depthwise_name: "avxvnni-depthwise-1x16",
+        depthwise_name: "avxvnni-depthwise-4x16",
         depthwise: depthwise!(AvxVnni, "avx2,avxvnni", 2),
         look_up: scalar::look_up,
     })
