@@ -32,7 +32,7 @@ impl ConvI8 {
     pub fn new(isa: Isa, window: Window, filter: &Filter<'_>, epilogue: Epilogue) -> Self {
         let kernels = arch::kernels(isa);
         let (inputs, taps) = (filter.in_channels, window.kernel[0] * window.kernel[1]);
-        check(filter, taps * inputs);
+        check(&window, filter, taps * inputs);
         let groups = inputs.div_ceil(CHANNEL_GROUP);
         let weight = |channel: usize, k: usize| {
             let (tap, input) = (k / (groups * CHANNEL_GROUP), k % (groups * CHANNEL_GROUP));
@@ -67,7 +67,7 @@ impl ConvI8 {
     pub fn depthwise(isa: Isa, window: Window, filter: &Filter<'_>, epilogue: Epilogue) -> Self {
         let kernels = arch::kernels(isa);
         let ([rows, columns], channels) = (window.kernel, filter.out_channels);
-        check(filter, rows * columns);
+        check(&window, filter, rows * columns);
         assert_eq!(filter.in_channels, channels);
         let row_groups = depthwise::row_groups(&window);
         let weight = |channel: usize, k: usize| {
@@ -160,7 +160,9 @@ impl ConvI8 {
 }
 
 /// Panics unless there are `per_output` weights per output channel, all of them in −127..=127.
-fn check(filter: &Filter<'_>, per_output: usize) {
+fn check(window: &Window, filter: &Filter<'_>, per_output: usize) {
+    let extents = [window.input, window.output, window.kernel, window.stride, window.dilation];
+    assert!(extents.as_flattened().iter().all(|&extent| extent > 0), "{window:?}");
     assert!(per_output > 0 && filter.out_channels > 0);
     assert_eq!(filter.weights.len(), filter.out_channels * per_output);
     assert_eq!(filter.bias.len(), filter.out_channels);
@@ -170,67 +172,85 @@ fn check(filter: &Filter<'_>, per_output: usize) {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{Case, case, isas};
-    use super::super::{Epilogue, Filter, Plane, PlaneMut, Requant, Window, reference};
+    use super::super::{CodeRange, Epilogue, Filter, Plane, PlaneMut, Requant, Window, reference};
     use super::ConvI8;
     use proptest::prelude::*;
-    use std::ops::Range;
-
-    type ReferenceCodes = fn((&Window, &Filter<'_>, &Requant), Plane<'_, i8>, PlaneMut<'_, i8>, Range<usize>);
-    type ReferenceReals = fn((&Window, &Filter<'_>, &[f32]), Plane<'_, i8>, PlaneMut<'_, f32>, Range<usize>);
-
-    /// Runs the two parts of the rows one after the other, each into its own part of `out`.
-    fn split<T>(case: &Case, out: &mut [T], mut run: impl FnMut(PlaneMut<'_, T>, Range<usize>)) {
-        let rows = case.window.output[0];
-        for part in [0..case.split, case.split..rows] {
-            let start = (part.start * case.window.output[1] * case.pitch()).min(out.len());
-            run(PlaneMut { data: &mut out[start..], pitch: case.pitch() }, part);
-        }
-    }
 
     fn check(case: &Case, depthwise: bool) -> Result<(), TestCaseError> {
-        let src: Plane<'_, i8> = case.src.plane();
-        let (window, filter, rows) = (&case.window, &case.filter(), 0..case.window.output[0]);
-        // What lies between the channels of neighbouring pixels belongs to somebody else: 77 must stay.
-        let mut codes = vec![77i8; case.output_len()];
-        let mut reals = vec![77f32; case.output_len()];
-        let (pitch, multiplier) = (case.pitch(), &case.requant.multiplier);
-        let dst = PlaneMut { data: &mut codes, pitch };
-        let (to_codes, to_reals): (ReferenceCodes, ReferenceReals) = match depthwise {
-            false => (reference::conv_codes, reference::conv_reals),
-            true => (reference::depthwise_codes, reference::depthwise_reals),
+        let (window, filter, src) = (&case.window, &case.filter(), case.src.plane());
+        let (requant, multiplier) = (&case.requant, &case.requant.multiplier);
+        let conv = |isa, epilogue| match depthwise {
+            false => ConvI8::new(isa, window.clone(), filter, epilogue),
+            true => ConvI8::depthwise(isa, window.clone(), filter, epilogue),
         };
-        to_codes((window, filter, &case.requant), src, dst, rows.clone());
-        to_reals((window, filter, multiplier), src, PlaneMut { data: &mut reals, pitch }, rows);
-        let new = if depthwise { ConvI8::depthwise } else { ConvI8::new };
-        for isa in isas() {
-            let conv = new(isa, window.clone(), filter, Epilogue::Codes(case.requant.clone()));
-            let mut scratch = vec![0xa5; conv.scratch_bytes()];
-            let mut out = vec![77i8; case.output_len()];
-            split(case, &mut out, |dst, rows| conv.run_codes(src, dst, rows, &mut scratch));
-            prop_assert_eq!(&out, &codes, "{}", conv.kernel());
-            let conv = new(isa, window.clone(), filter, Epilogue::Reals(multiplier.clone()));
-            let mut out = vec![77f32; case.output_len()];
-            split(case, &mut out, |dst, rows| conv.run_reals(src, dst, rows, &mut scratch));
-            prop_assert!(
-                out.iter().map(|x| x.to_bits()).eq(reals.iter().map(|x| x.to_bits())),
-                "{}",
-                conv.kernel()
-            );
-        }
-        Ok(())
+        case.target.compare_codes(
+            |dst, rows| match depthwise {
+                false => reference::conv_codes((window, filter, requant), src, dst, rows),
+                true => reference::depthwise_codes((window, filter, requant), src, dst, rows),
+            },
+            |isa, dst, rows| {
+                let conv = conv(isa, Epilogue::Codes(requant.clone()));
+                conv.run_codes(src, dst, rows, &mut vec![0xa5; conv.scratch_bytes()]);
+            },
+        )?;
+        case.target.compare_reals(
+            |dst, rows| match depthwise {
+                false => reference::conv_reals((window, filter, multiplier), src, dst, rows),
+                true => reference::depthwise_reals((window, filter, multiplier), src, dst, rows),
+            },
+            |isa, dst, rows| {
+                let conv = conv(isa, Epilogue::Reals(multiplier.clone()));
+                conv.run_reals(src, dst, rows, &mut vec![0xa5; conv.scratch_bytes()]);
+            },
+        )
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
 
         #[test]
-        fn dense_equals_the_reference_on_every_instruction_set(case in case(false)) {
+        fn dense_equals_the_reference(case in case(false)) {
             check(&case, false)?;
         }
 
         #[test]
-        fn depthwise_equals_the_reference_on_every_instruction_set(case in case(true)) {
+        fn depthwise_equals_the_reference(case in case(true)) {
             check(&case, true)?;
+        }
+    }
+
+    /// Every accumulator a layer can have, through the requantization of every instruction set: a pixel of
+    /// zeros leaves the bias.
+    #[test]
+    fn extreme_accumulators_are_requantized_alike() {
+        let mut bias: Vec<i32> = (0..31).flat_map(|bit| [1 << bit, -(1 << bit), (1 << bit) + 1]).collect();
+        bias.extend([i32::MIN, i32::MIN + 1, i32::MAX, i32::MAX - 1, 0, 127, -128, 255, 256, -257]);
+        let channels = bias.len();
+        let filter = Filter {
+            in_channels: 1,
+            out_channels: channels,
+            zero_point: 0,
+            weights: &vec![0; channels],
+            bias: &bias,
+        };
+        let one = [1, 1];
+        let window = Window { input: one, output: one, kernel: one, stride: one, dilation: one, pad: [0, 0] };
+        for multiplier in [1.0, 0.5, 1e-9, -0.5, 3e38, -3e38, f32::MIN_POSITIVE, 0.0] {
+            for (zero_point, lo, hi) in [(0, -128, 127), (-128, -128, 127), (127, -128, 127), (-3, 5, 5)] {
+                let requant =
+                    Requant { multiplier: vec![multiplier; channels], zero_point, lo, hi, table: None };
+                let range = CodeRange { zero_point, lo, hi };
+                let expected: Vec<i8> =
+                    bias.iter().map(|&acc| reference::requantize(acc, multiplier, range)).collect();
+                for isa in isas() {
+                    let conv = ConvI8::new(isa, window.clone(), &filter, Epilogue::Codes(requant.clone()));
+                    let mut out = vec![0; channels];
+                    let dst = PlaneMut { data: &mut out, pitch: channels };
+                    let src = Plane { data: &[0; 4], pitch: 4 };
+                    conv.run_codes(src, dst, 0..1, &mut vec![0; conv.scratch_bytes()]);
+                    assert_eq!(out, expected, "{isa}, multiplier {multiplier}, zero point {zero_point}");
+                }
+            }
         }
     }
 }

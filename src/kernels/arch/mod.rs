@@ -23,6 +23,40 @@ pub(crate) type Run = unsafe fn(&mut Job<'_>);
 /// Safe to call where the instruction set of its [`Kernels`] is there.
 pub(crate) type LookUp = unsafe fn(&[i8; 256], usize, PlaneMut<'_, i8>, usize);
 
+/// Defines a function for every instruction set: one safe body, `#[inline(always)]`, that the compiler
+/// vectorizes for each. The function panics where the CPU lacks the instruction set.
+macro_rules! per_isa {
+    ($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),* $(,)?) = $body:path) => {
+        $(#[$doc])*
+        pub fn $name(isa: $crate::kernels::isa::Isa, $($arg: $type),*) {
+            #[cfg(target_arch = "x86_64")]
+            {
+                use $crate::kernels::isa::Isa;
+                #[target_feature(enable = "avx2")]
+                fn avx2($($arg: $type),*) {
+                    $body($($arg),*)
+                }
+                #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+                fn avx512($($arg: $type),*) {
+                    $body($($arg),*)
+                }
+                assert!(isa.is_available(), "this CPU lacks {isa}");
+                match isa {
+                    Isa::Scalar => {}
+                    // SAFETY: the CPU was asked.
+                    Isa::Avx2 | Isa::AvxVnni => return unsafe { avx2($($arg),*) },
+                    // SAFETY: the CPU was asked.
+                    Isa::Avx512Vnni => return unsafe { avx512($($arg),*) },
+                }
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            assert!(isa.is_available(), "this CPU lacks {isa}");
+            $body($($arg),*)
+        }
+    };
+}
+pub(crate) use per_isa;
+
 /// The kernels of an instruction set, each with the tile and the packing that it expects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kernels {
