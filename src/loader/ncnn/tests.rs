@@ -19,6 +19,10 @@ fn shared_models_load() {
         let Some(path) = shared(name) else { continue };
         let model = crate::loader::load(&path, &LoadOptions::default()).unwrap();
         let g = &model.graph;
-        println!("{name}: {} nodes {:?}", g.nodes.len(), g.outputs.iter().map(|&o| (g.value(o).name.clone(), g.shape(o).clone())).collect::<Vec<_>>());
+        println!(
+            "{name}: {} nodes {:?}",
+            g.nodes.len(),
+            g.outputs.iter().map(|&o| (g.value(o).name.clone(), g.shape(o).clone())).collect::<Vec<_>>()
+        );
     }
 }

@@ -110,7 +110,7 @@ impl<'a> Translator<'a> {
         // Rows of the right length are multiplied one by one, anything else is one vector.
         let dims = self.dims(blob);
         let shape = match dims[..] {
-            [rows, columns] if columns == inputs && rows > 1 => vec![1, rows, columns],
+            [rows, columns] if columns == inputs => vec![1, rows, columns],
             _ => vec![1, product(&dims)?],
         };
         if shape.last() != Some(&inputs) {
