@@ -9,5 +9,7 @@ pub mod loader;
 pub mod tensor;
 
 pub use error::{Error, Result};
+pub mod engine;
 mod passes;
+mod plan;
 pub mod threads;

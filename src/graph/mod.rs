@@ -113,6 +113,11 @@ impl Graph {
         Ok(id)
     }
 
+    /// Gives a value another name: an output keeps the file's name where an alias of it was that.
+    pub fn rename(&mut self, id: ValueId, name: impl Into<String>) {
+        self.values[id.index()].name = name.into();
+    }
+
     /// Adds a value that the caller fills in.
     pub fn push_input(&mut self, name: impl Into<String>, shape: Shape) -> Result<ValueId> {
         let id = self.add_value(Value { name: name.into(), shape, constant: None })?;

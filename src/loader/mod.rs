@@ -1,6 +1,7 @@
 //! Model files to [`Graph`](crate::graph::Graph)s. One file per format, one checked reader under all.
 
 pub mod ncnn;
+pub mod onnx;
 pub mod reader;
 
 use crate::error::{Error, Result};
@@ -26,8 +27,8 @@ pub struct Model {
     pub metadata: Vec<(String, String)>,
 }
 
-/// Reads a model file of any supported kind, told by its suffix: `.param` and `.param.bin` (ncnn, with the
-/// weights in the `.bin` beside it).
+/// Reads a model file of any supported kind, told by its suffix: `.onnx`; `.param` and `.param.bin` (ncnn,
+/// with the weights in the `.bin` beside it).
 ///
 /// # Errors
 /// The suffix is unknown, a file is missing, or the model is broken or unsupported.
@@ -36,7 +37,10 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Model> {
     if name.ends_with(".param") || name.ends_with(".param.bin") {
         return load_ncnn(path, &weights_of(path), options);
     }
-    Err(Error::Usage(format!("{}: unsupported file type, expected .param or .param.bin", path.display())))
+    if name.ends_with(".onnx") {
+        return onnx::load(path, options);
+    }
+    Err(Error::Usage(format!("{}: not a model file; expected .onnx, .param or .param.bin", path.display())))
 }
 
 /// Reads an ncnn model from its `.param` (or binary `.param.bin`) and its `.bin` file.

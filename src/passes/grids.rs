@@ -25,6 +25,11 @@ impl Grids {
         Grids(vec![None; graph.values().len()])
     }
 
+    /// Whether no value has a grid.
+    pub fn is_float(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
     /// Grid of a value.
     pub fn of(&self, id: ValueId) -> Option<Quant> {
         self.0[id.index()]
