@@ -86,7 +86,7 @@ impl<'a> Translator<'a> {
             let elements = self.graph.shape(blob.value).elements();
             let mut others = dims.iter().enumerate().filter(|&(i, _)| i != open);
             let others = others.try_fold(1usize, |n, (_, &d)| n.checked_mul(d)).filter(|&n| n > 0);
-            dims[open] = others.filter(|n| elements % n == 0).map(|n| elements / n).ok_or_else(|| {
+            dims[open] = others.filter(|n| elements.is_multiple_of(*n)).map(|n| elements / n).ok_or_else(|| {
                 Error::bad_model(format!("{elements} elements do not fill {target:?}; a fixed size in it may not allow the chosen input size"))
             })?;
         } else if open.len() > 1 {

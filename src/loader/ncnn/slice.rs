@@ -126,7 +126,7 @@ impl<'a> Translator<'a> {
         let [channels, _, _] = self.image(blob)?;
         let group = layer.params.size(0, 1, 1..=DIM_MAX)?;
         let reverse = layer.params.flag(1, false)?;
-        if channels % group != 0 {
+        if !channels.is_multiple_of(group) {
             return Err(Error::bad_model(format!("{group} groups do not divide {channels} channels")));
         }
         let group = if reverse { channels / group } else { group };
