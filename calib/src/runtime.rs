@@ -1,7 +1,12 @@
 //! The one door to the runtime: opens a model and shows it as [`Detect`](crate::eval::Detect).
 
-use crate::eval::Detect;
-use std::path::PathBuf;
+use crate::eval::{Detect, Detection};
+use ocellus::detect::Names;
+use ocellus::engine::{self, EngineOptions};
+use ocellus::engines::EngineKind;
+use ocellus::kernels::isa::Isa;
+use ocellus::{Detector, DetectorOptions, Error, image};
+use std::path::{Path, PathBuf};
 
 /// Which engine runs a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -49,8 +54,73 @@ pub struct ModelOptions {
 }
 
 /// Opens the model.
+///
+/// # Errors
+/// The model is broken or unsupported, is no detector, or an option does not fit it.
 pub fn open(options: &ModelOptions) -> ocellus::Result<Box<dyn Detect>> {
-    let what = "this build has no engine to run it; score detections with --from-detections FILE";
-    let place = ocellus::error::Place { file: Some(options.model.clone()), ..Default::default() };
-    Err(ocellus::Error::Unsupported { place, what: what.to_owned() })
+    let isa = match options.isa.as_deref() {
+        None | Some("auto") => Isa::detect(),
+        Some(name) => {
+            let requested = name.parse().map_err(|e| Error::Usage(format!("{e}")))?;
+            Isa::lower_to(requested).map_err(|e| Error::Usage(e.to_string()))?
+        }
+    };
+    let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
+    let run = EngineOptions {
+        precision: match options.precision {
+            Precision::Auto => engine::Precision::Auto,
+            Precision::Int8 => engine::Precision::Int8,
+            Precision::Fp32 => engine::Precision::Fp32,
+        },
+        threads: options.threads.unwrap_or_else(cores),
+        isa,
+        ..EngineOptions::default()
+    };
+    let options_of_detector = DetectorOptions {
+        engine: match options.engine {
+            Engine::Native => EngineKind::Native,
+            Engine::Tract => EngineKind::Tract,
+        },
+        size: options.side.map(|side| [side; 2]),
+        run,
+        score: options.score_min,
+        iou: options.iou_max,
+        max_det: options.detections_max,
+        multi_label: true,
+        names: options.names.clone().map(Names::new).transpose()?,
+        ..DetectorOptions::default()
+    };
+    let detector = Detector::open(&options.model, &options_of_detector)?;
+    let names = detector.names().iter().map(str::to_owned).collect();
+    Ok(Box::new(Runtime { detector, names }))
+}
+
+struct Runtime {
+    detector: Detector,
+    names: Vec<String>,
+}
+
+impl Detect for Runtime {
+    fn class_names(&self) -> &[String] {
+        &self.names
+    }
+
+    fn precision(&self) -> &str {
+        self.detector.precision()
+    }
+
+    fn input_side(&self) -> usize {
+        let [height, width] = self.detector.input_size();
+        height.max(width)
+    }
+
+    fn detect(&mut self, path: &Path) -> ocellus::Result<Vec<Detection>> {
+        let frame = image::decode(path)?;
+        let (found, _) = self.detector.detect(&frame)?;
+        let detection = |d: &ocellus::detect::Detection| {
+            let [x1, y1, x2, y2] = d.bbox;
+            Detection { class: d.class_id, score: d.score, bbox: [x1, y1, x2 - x1, y2 - y1] }
+        };
+        Ok(found.iter().map(detection).collect())
+    }
 }

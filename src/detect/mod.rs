@@ -89,7 +89,60 @@ impl PostProcess {
 pub fn annotate(frame: &mut Frame, detections: &[Detection], names: &Names) {
     let painter = Painter::new(frame.width, frame.height);
     for detection in detections.iter().rev() {
+        painter.outline(frame, detection.bbox, detection.class_id);
+    }
+    for detection in detections.iter().rev() {
         let label = format!("{} {:.2}", names.get(detection.class_id), detection.score);
-        painter.object(frame, detection.bbox, detection.class_id, &label);
+        painter.label(frame, detection.bbox, detection.class_id, &label);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One map of 2×2 cells of stride 16 for a 32×32 network, one class, one anchor of 8×8: a box of the
+    /// anchor's size in the middle of every cell whose objectness is given.
+    fn post_process(objectness: [f32; 4]) -> (PostProcess, Vec<f32>) {
+        let options =
+            HeadOptions { network: [32, 32], classes: Some(1), anchors: Some("8,8/8,8".parse().unwrap()) };
+        let shapes = [("s16".to_owned(), vec![1, 6, 2, 2]), ("s32".to_owned(), vec![1, 6, 1, 1])];
+        let heads = Heads::from_shapes(&shapes, &options).unwrap();
+        let data = objectness.into_iter().flat_map(|o| [0.0, 0.0, 0.0, 0.0, o, 30.0]).collect();
+        (PostProcess::new(heads), data)
+    }
+
+    /// A picture of 64×32 at half size: rows 8..24 of the network. The centres lie on its upper and lower edge.
+    const WIDE: Mapping = Mapping { scale: [0.5, 0.5], offset: [0.0, 8.0], picture: [64.0, 32.0] };
+
+    #[test]
+    fn boxes_come_back_in_picture_pixels_best_first() {
+        let (mut post, data) = post_process([0.0, 2.0, -9.0, 1.0]);
+        let background = [0.0, 0.0, 0.0, 0.0, -30.0, 0.0];
+        let outputs = [Output { data: &data, pitch: 6 }, Output { data: &background, pitch: 6 }];
+        let mut found = vec![Detection { class_id: 9, score: 9.0, bbox: [0.0; 4] }];
+        for _ in 0..2 {
+            post.run(&outputs, &WIDE, &mut found).unwrap();
+            // Centres (24, 8), (24, 24), (8, 8), extents 8: clipped at the picture's upper and lower edge.
+            let boxes: Vec<_> = found.iter().map(|d| d.bbox).collect();
+            let expected = [[40.0, 0.0, 56.0, 8.0], [40.0, 24.0, 56.0, 32.0], [8.0, 0.0, 24.0, 8.0]];
+            assert_eq!(boxes, expected);
+            assert!(found.windows(2).all(|pair| pair[0].score > pair[1].score));
+        }
+        post.max_det = 1;
+        post.run(&outputs, &WIDE, &mut found).unwrap();
+        assert_eq!(found.len(), 1);
+    }
+
+    #[test]
+    fn a_box_in_the_margin_is_no_detection() {
+        let (mut post, data) = post_process([5.0; 4]);
+        let outputs = [Output { data: &data, pitch: 6 }, Output { data: &data[..6], pitch: 6 }];
+        // The picture takes rows 12..20 only: the boxes of rows 4..12 and 20..28 just miss it.
+        let narrow = Mapping { scale: [0.5, 0.5], offset: [0.0, 12.0], picture: [64.0, 16.0] };
+        let mut found = Vec::new();
+        post.run(&outputs, &narrow, &mut found).unwrap();
+        let boxes: Vec<_> = found.iter().map(|d| d.bbox).collect();
+        assert_eq!(boxes, [[24.0, 0.0, 40.0, 16.0]]);
     }
 }

@@ -81,6 +81,11 @@ impl Graph {
         Graph::default()
     }
 
+    /// An empty graph whose grids mean what `style` says.
+    pub fn with_style(style: GridStyle) -> Self {
+        Graph { grid_style: style, ..Graph::default() }
+    }
+
     /// All values.
     pub fn values(&self) -> &[Value] {
         &self.values

@@ -3,6 +3,7 @@
 use super::Frame;
 use crate::error::{Error, Result};
 use crate::limits::{PICTURE_FILE_BYTES_MAX, PICTURE_PIXELS_MAX, PICTURE_SIDE_MAX};
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -64,10 +65,12 @@ fn decode_checked(bytes: &[u8]) -> Result<Frame, String> {
     let too_large = u64::from(width) * u64::from(height) > PICTURE_PIXELS_MAX;
     if too_large || width > PICTURE_SIDE_MAX || height > PICTURE_SIDE_MAX {
         return Err(format!(
-            "the picture is {width}×{height}; the limits are {PICTURE_SIDE_MAX} a side and {PICTURE_PIXELS_MAX} pixels"
+            "the picture is {width}×{height}; the limits are {PICTURE_SIDE_MAX} a side \
+             and {PICTURE_PIXELS_MAX} pixels"
         ));
     }
-    let orientation = decoder.orientation().map_err(|e| e.to_string())?;
+    // A picture with unreadable EXIF is still a picture.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
     picture.apply_orientation(orientation);
     let rgb = picture.into_rgb8();

@@ -45,23 +45,22 @@ impl Painter {
         Painter { line, face: Face::with_height(line as usize * 8) }
     }
 
-    /// Draws the outline of `bbox` (`[x1, y1, x2, y2]` in pixels, clipped to the frame) in the colour of
-    /// `class_id`, and `label` on a plate at its upper left corner. The plate never leaves the frame.
-    pub fn object(&self, frame: &mut Frame, bbox: [f32; 4], class_id: usize, label: &str) {
-        if !frame.is_consistent() || bbox.iter().any(|x| x.is_nan()) {
-            return;
-        }
-        let colour = PALETTE[class_id % PALETTE.len()];
-        let extent = [frame.width as f32, frame.height as f32];
-        let bbox: [f32; 4] = std::array::from_fn(|i| bbox[i].clamp(0.0, extent[i % 2]));
-        outline(frame, bbox, self.line + 2.0, DARK, RIM_OPACITY);
-        outline(frame, bbox, self.line, colour, 1.0);
-        self.plate(frame, bbox, colour, label);
+    /// Draws the edges of `bbox` (`[x1, y1, x2, y2]` in pixels, clipped to the frame) in the colour of
+    /// `class_id`.
+    pub fn outline(&self, frame: &mut Frame, bbox: [f32; 4], class_id: usize) {
+        let Some(bbox) = clipped(frame, bbox) else { return };
+        draw_edges(frame, bbox, self.line + 2.0, DARK, RIM_OPACITY);
+        draw_edges(frame, bbox, self.line, colour_of(class_id), 1.0);
     }
 
-    fn plate(&self, frame: &mut Frame, bbox: [f32; 4], colour: Colour, label: &str) {
+    /// Writes `text` on a plate at the upper left corner of `bbox`, in the colour of `class_id`. The plate
+    /// never leaves the frame; text too long for the frame is cut.
+    ///
+    /// Labels after all outlines stay readable where boxes cross.
+    pub fn label(&self, frame: &mut Frame, bbox: [f32; 4], class_id: usize, text: &str) {
+        let Some(bbox) = clipped(frame, bbox) else { return };
         let (advance, margin) = (self.face.advance(), self.face.height() / 4);
-        let letters = label.chars().count().min(frame.width.saturating_sub(2 * margin) / advance);
+        let letters = text.chars().count().min(frame.width.saturating_sub(2 * margin) / advance);
         let (width, height) = (letters * advance + 2 * margin, self.face.height() + margin);
         if letters == 0 || height > frame.height {
             return;
@@ -73,14 +72,26 @@ impl Painter {
         let top = if above >= 0.0 { above } else { (bbox[1] - half).max(0.0) };
         let top = (top as usize).min(frame.height - height);
         let plate = [left, top, left + width, top + height].map(|x| x as f32);
+        let colour = colour_of(class_id);
         fill_rectangle(frame, plate, colour, 1.0);
         let ink = ink_on(colour);
-        for (i, letter) in label.chars().take(letters).enumerate() {
+        for (i, letter) in text.chars().take(letters).enumerate() {
             let origin = [left + margin + i * advance, top + margin / 2];
             self.face
                 .letter(letter, |x, y, coverage| blend(frame, origin[0] + x, origin[1] + y, ink, coverage));
         }
     }
+}
+
+fn colour_of(class_id: usize) -> Colour {
+    PALETTE[class_id % PALETTE.len()]
+}
+
+/// The part of a box inside the frame; `None` if the box is not one, or the frame is none.
+fn clipped(frame: &Frame, bbox: [f32; 4]) -> Option<[f32; 4]> {
+    let drawable = frame.is_consistent() && bbox.iter().all(|x| !x.is_nan());
+    let extent = [frame.width as f32, frame.height as f32];
+    drawable.then(|| std::array::from_fn(|i| bbox[i].clamp(0.0, extent[i % 2])))
 }
 
 /// The one of [`DARK`] and [`LIGHT`] that contrasts more with `plate`.
@@ -101,7 +112,7 @@ fn luminance(colour: Colour) -> f32 {
 }
 
 /// Four bars of width `line`, centred on the edges of `bbox`.
-fn outline(frame: &mut Frame, [x1, y1, x2, y2]: [f32; 4], line: f32, colour: Colour, opacity: f32) {
+fn draw_edges(frame: &mut Frame, [x1, y1, x2, y2]: [f32; 4], line: f32, colour: Colour, opacity: f32) {
     let half = line / 2.0;
     let (left, right, top, bottom) = (x1 - half, x2 + half, y1 - half, y2 + half);
     // Inner edges of the bars; bars of a box thinner than a line meet in its middle, they do not overlap.
@@ -213,12 +224,9 @@ mod tests {
         for (width, height) in [(64, 48), (1, 1), (8, 400), (400, 8)] {
             let mut frame = grey(width, height);
             for (i, bbox) in boxes.into_iter().enumerate() {
-                Painter::new(width, height).object(
-                    &mut frame,
-                    bbox,
-                    i,
-                    "a label longer than the picture 0.99",
-                );
+                let painter = Painter::new(width, height);
+                painter.outline(&mut frame, bbox, i);
+                painter.label(&mut frame, bbox, i, "a label longer than the picture 0.99");
             }
             assert!(frame.is_consistent());
         }
@@ -229,7 +237,7 @@ mod tests {
         let (width, height) = (320, 240);
         let painter = Painter::new(width, height);
         let mut frame = grey(width, height);
-        painter.object(&mut frame, [310.0, 100.0, 318.0, 140.0], 0, "person 0.87");
+        painter.label(&mut frame, [310.0, 100.0, 318.0, 140.0], 0, "person 0.87");
         let plate = 11 * painter.face.advance() + 2 * (painter.face.height() / 4);
         let row = 100 - 8;
         let coloured = (0..width).filter(|x| frame.rgb[(row * width + x) * 3..][..3] != [128; 3]).count();

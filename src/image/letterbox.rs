@@ -1,6 +1,6 @@
 //! Picture to network input in one pass: resize, padding, channel order, mean/norm, quantization.
 
-use super::{ChannelOrder, Fit, Frame, Mapping, Preprocess, Resizer};
+use super::{ChannelOrder, Fit, Frame, Mapping, Preprocess, resize::Resizer};
 use crate::error::{Error, Result};
 use crate::kernels::PlaneMut;
 use crate::limits::{INPUT_SIDE_MAX, PICTURE_SIDE_MAX};

@@ -19,4 +19,3 @@ pub use frame::Frame;
 pub use letterbox::Letterbox;
 pub use mapping::Mapping;
 pub use preprocess::{ChannelOrder, Fit, Preprocess};
-pub use resize::Resizer;

@@ -20,7 +20,7 @@ struct Tap {
 ///
 /// Owns its tables and row buffers: a run allocates nothing.
 #[derive(Clone, Debug)]
-pub struct Resizer {
+pub(super) struct Resizer {
     source: [usize; 2],
     columns: Vec<Tap>,
     rows: Vec<Tap>,
@@ -32,7 +32,7 @@ pub struct Resizer {
 
 impl Resizer {
     /// A resizer between two `[height, width]`; every extent is at least 1.
-    pub fn new(source: [usize; 2], target: [usize; 2]) -> Self {
+    pub(super) fn new(source: [usize; 2], target: [usize; 2]) -> Self {
         let width = target[1] * 3;
         Resizer {
             source,
@@ -48,7 +48,7 @@ impl Resizer {
     ///
     /// # Panics
     /// If `rgb` is not a picture of the source's size.
-    pub fn run(&mut self, rgb: &[u8], mut each: impl FnMut(usize, &[u8])) {
+    pub(super) fn run(&mut self, rgb: &[u8], mut each: impl FnMut(usize, &[u8])) {
         let [height, width] = self.source;
         assert_eq!(rgb.len(), height * width * 3, "picture of another size");
         if (height, width) == (self.rows.len(), self.columns.len()) {

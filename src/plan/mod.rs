@@ -142,6 +142,21 @@ impl Plan {
         lower(graph, grids, options)
     }
 
+    /// Arithmetic of the steps that multiply and accumulate: `int8`, `fp32` or `mixed`.
+    pub fn precision(&self) -> &'static str {
+        let int8 = |step: &Step| step.reads.iter().all(|loc| loc.dtype == DType::I8);
+        let (int8, all) = self
+            .steps
+            .iter()
+            .filter(|s| s.work.macs > 0)
+            .fold((0, 0), |(i, n), s| (i + usize::from(int8(s)), n + 1));
+        match int8 {
+            0 => "fp32",
+            _ if int8 == all => "int8",
+            _ => "mixed",
+        }
+    }
+
     /// Bytes of weights and tables that the steps hold.
     pub fn weights_bytes(&self) -> usize {
         self.steps.iter().map(|s| s.work.weights_bytes).sum::<usize>()

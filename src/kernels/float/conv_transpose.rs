@@ -87,7 +87,8 @@ impl ConvTransposeF32 {
     fn origin(&self, axis: usize, at: usize, tap: usize) -> Option<usize> {
         let distance = (at + self.window.pad[axis]).checked_sub(tap * self.window.dilation[axis])?;
         let index = distance / self.window.stride[axis];
-        (distance % self.window.stride[axis] == 0 && index < self.window.input[axis]).then_some(index)
+        (distance.is_multiple_of(self.window.stride[axis]) && index < self.window.input[axis])
+            .then_some(index)
     }
 }
 

@@ -57,14 +57,6 @@ impl<const K: usize> Nest<K> {
         self.innermost().strides
     }
 
-    /// Number of elements each operand must have, counted from its first.
-    pub fn reach(&self) -> [usize; K] {
-        if self.row_len() == 0 {
-            return [0; K];
-        }
-        std::array::from_fn(|k| 1 + self.loops.iter().map(|l| (l.extent - 1) * l.strides[k]).sum::<usize>())
-    }
-
     /// Calls `row` with the offset of each operand, once per run of the innermost loop.
     pub fn for_each_row(&self, mut row: impl FnMut([usize; K])) {
         if self.row_len() == 0 {
@@ -75,8 +67,8 @@ impl<const K: usize> Nest<K> {
         let mut offset = [0usize; K];
         loop {
             row(offset);
-            // Like an odometer: the first wheel from the right that does not wrap is the last one to move.
-            let Some(moved) = outer.iter().enumerate().rev().position(|(axis, l)| {
+            // Like an odometer: a wheel that wraps moves the one to its left.
+            let moved = outer.iter().enumerate().rev().any(|(axis, l)| {
                 count[axis] += 1;
                 let wraps = count[axis] == l.extent;
                 if wraps {
@@ -86,10 +78,10 @@ impl<const K: usize> Nest<K> {
                     *at = if wraps { *at - (l.extent - 1) * stride } else { *at + stride };
                 }
                 !wraps
-            }) else {
+            });
+            if !moved {
                 return;
-            };
-            debug_assert!(moved < outer.len());
+            }
         }
     }
 }
@@ -101,9 +93,9 @@ mod tests {
     #[test]
     fn neighbouring_loops_merge_only_where_every_operand_allows_it() {
         let contiguous = Nest::new(&[2, 1, 3, 4], [&[12, 12, 4, 1], &[12, 99, 4, 1]]);
-        assert_eq!((contiguous.row_len(), contiguous.reach()), (24, [24, 24]));
+        assert_eq!((contiguous.row_len(), contiguous.loops.len()), (24, 1));
         let pitched = Nest::new(&[2, 3, 4], [&[12, 4, 1], &[24, 8, 1]]);
-        assert_eq!((pitched.row_len(), pitched.loops.len(), pitched.reach()), (4, 2, [24, 44]));
+        assert_eq!((pitched.row_len(), pitched.loops.len()), (4, 2));
     }
 
     #[test]
@@ -119,9 +111,9 @@ mod tests {
         let mut rows = 0;
         let empty = Nest::new(&[3, 0, 2], [&[0, 2, 1]]);
         empty.for_each_row(|_| rows += 1);
-        assert_eq!((rows, empty.reach()), (0, [0]));
+        assert_eq!(rows, 0);
         let scalar = Nest::<1>::new(&[], [&[]]);
         scalar.for_each_row(|[at]| rows += 1 + at);
-        assert_eq!((rows, scalar.reach(), scalar.row_len()), (1, [1], 1));
+        assert_eq!((rows, scalar.row_len()), (1, 1));
     }
 }

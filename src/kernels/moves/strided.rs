@@ -208,6 +208,19 @@ mod tests {
         assert_eq!(copied(&column, &[1, 2]), [1, 1, 1, 2, 2, 2]);
     }
 
+    // YOLOv5's Focus on a 4 × 4 image of one channel: even rows and columns, odd rows, odd columns, both.
+    #[test]
+    fn focus_is_four_slices_into_four_parts() {
+        let image = Strided::row_major(&[1, 4, 4, 1], 1);
+        let dst = Strided::row_major(&[1, 2, 2, 4], 4);
+        let mut out = [0i8; 16];
+        for (part, [y, x]) in [[0, 0], [1, 0], [0, 1], [1, 1]].into_iter().enumerate() {
+            let phase = image.sliced(&[0, y, x, 0], &[1, 2, 2, 1], &[1, 2, 2, 1]);
+            StridedCopy::new(&phase, &dst.narrowed(3, part, 1)).run(&count_up(16), &mut out);
+        }
+        assert_eq!(out, [0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15]);
+    }
+
     #[test]
     fn nothing_is_copied_where_a_dimension_is_empty() {
         let empty = Strided::row_major(&[2, 0, 3], 3);

@@ -3,7 +3,7 @@
 use super::bin::WeightReader;
 use super::param::Layer;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Op, ValueId};
+use crate::graph::{Graph, GridStyle, Op, ValueId};
 use crate::limits::FOLDED_BYTES_MAX;
 use crate::loader::LoadOptions;
 use crate::tensor::{Data, Shape, Tensor};
@@ -64,7 +64,7 @@ pub(super) fn translate<'a>(
     options: &'a LoadOptions,
 ) -> Result<Graph> {
     let mut translator = Translator {
-        graph: Graph::new(),
+        graph: Graph::with_style(GridStyle::Threshold),
         weights,
         options,
         blobs: HashMap::new(),
