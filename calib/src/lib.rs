@@ -1,1 +1,16 @@
 //! Host-side companion of ocellus.
+//!
+//! `calib eval` runs a model over an annotated data set and says how good its boxes are: [`dataset`] reads
+//! the annotations, [`eval`] runs the detector over the pictures, [`metrics`] computes COCO's mean average
+//! precision, [`report`] prints it. [`runtime`] is the only place that knows how a model is opened.
+
+pub mod cli;
+pub mod dataset;
+pub mod error;
+pub mod eval;
+pub mod limits;
+pub mod metrics;
+pub mod report;
+pub mod runtime;
+
+pub use error::{Error, Result};

@@ -51,9 +51,21 @@ pub struct Node {
     pub output: ValueId,
 }
 
+/// What the grid of a [`Op::FakeQuant`] means in the file that states it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GridStyle {
+    /// The grid itself; results follow `QuantizeLinear` exactly (QDQ files).
+    #[default]
+    Exact,
+    /// `±127 · scale` bounds the tensor; a finer grid with the same bound may take its place (ncnn files).
+    Threshold,
+}
+
 /// A network.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
+    /// What its grids mean.
+    pub grid_style: GridStyle,
     values: Vec<Value>,
     /// Nodes in topological order.
     pub nodes: Vec<Node>,
@@ -67,6 +79,11 @@ impl Graph {
     /// An empty graph.
     pub fn new() -> Self {
         Graph::default()
+    }
+
+    /// An empty graph whose grids mean what `style` says.
+    pub fn with_style(style: GridStyle) -> Self {
+        Graph { grid_style: style, ..Graph::default() }
     }
 
     /// All values.

@@ -5,7 +5,17 @@
 //! files or time. Images are NHWC: the channels of a pixel lie together, pixels are `pitch` elements apart,
 //! rows follow each other without a gap.
 
+mod arch;
+pub mod conv;
+pub mod float;
+mod gemm;
+pub mod isa;
+pub mod moves;
 pub mod reference;
+#[cfg(test)]
+mod testing;
+
+use std::ops::Range;
 
 /// Read access to an image tensor, or to a range of its channels.
 ///
@@ -48,6 +58,91 @@ pub struct Window {
     pub pad: [usize; 2],
 }
 
+impl Window {
+    /// Rows (axis 0) or columns (axis 1) of the padded image up to the last tap of the last output, from the
+    /// first padding cell on.
+    pub fn reach(&self, axis: usize) -> usize {
+        (self.output[axis] - 1) * self.stride[axis] + (self.kernel[axis] - 1) * self.dilation[axis] + 1
+    }
+
+    /// Whether every output pixel reads exactly the input pixel at its own place.
+    pub fn is_pointwise(&self) -> bool {
+        self.kernel == [1, 1] && self.stride == [1, 1] && self.pad == [0, 0] && self.input == self.output
+    }
+
+    /// Output pixels of `rows`, row-major.
+    fn pixels(&self, rows: &Range<usize>) -> Range<usize> {
+        rows.start * self.output[1]..rows.end * self.output[1]
+    }
+}
+
+/// Weights of a convolution, with what belongs to them.
+#[derive(Clone, Copy, Debug)]
+pub struct Filter<'a> {
+    /// Channels of the input.
+    pub in_channels: usize,
+    /// Channels of the output; of a depthwise convolution the same number.
+    pub out_channels: usize,
+    /// Code of zero in the input; padding cells have it.
+    pub zero_point: i8,
+    /// Dense: `[oc][kh][kw][ic]`; depthwise: `[kh][kw][c]`. −127..=127.
+    pub weights: &'a [i8],
+    /// One per output channel, in units of input scale · weight scale.
+    pub bias: &'a [i32],
+}
+
+/// The codes that a tensor may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodeRange {
+    /// Code of zero.
+    pub zero_point: i8,
+    /// Smallest code.
+    pub lo: i8,
+    /// Largest code; not below `lo`.
+    pub hi: i8,
+}
+
+/// Average pooling.
+#[derive(Clone, Debug)]
+pub struct Average {
+    /// Padding cells count as zeros.
+    pub count_include_pad: bool,
+    /// Rows and columns of the bottom and right padding that never count (ceil mode).
+    pub tail: [usize; 2],
+    /// Code of zero in the input.
+    pub zero_point: i8,
+    /// Input scale / output scale; the multiplier of a window is this over the number of its counted cells.
+    pub ratio: f32,
+    /// Codes of the output.
+    pub range: CodeRange,
+}
+
+/// Sum of two tensors. A [`Plane`] of pitch 0 is one pixel that meets every pixel of the other operand.
+#[derive(Clone, Debug)]
+pub struct Add {
+    /// Code of zero in each operand.
+    pub zero_points: [i8; 2],
+    /// Scale of each operand / output scale.
+    pub multipliers: [f32; 2],
+    /// Codes of the output (of the table's input, where there is a table).
+    pub range: CodeRange,
+    /// Activation as a table of codes, indexed by code + 128.
+    pub table: Option<Box<[i8; 256]>>,
+}
+
+/// Product of two tensors. A [`Plane`] of pitch 0 is one pixel that meets every pixel of the other operand.
+#[derive(Clone, Debug)]
+pub struct Mul {
+    /// Code of zero in each operand.
+    pub zero_points: [i8; 2],
+    /// Product of the operands' scales / output scale.
+    pub multiplier: f32,
+    /// Codes of the output (of the table's input, where there is a table).
+    pub range: CodeRange,
+    /// Activation as a table of codes, indexed by code + 128.
+    pub table: Option<Box<[i8; 256]>>,
+}
+
 /// From an `i32` accumulator to a code: `clamp(round_half_even(acc · multiplier) + zero_point, lo, hi)`,
 /// then `table[code + 128]` where there is a table.
 #[derive(Clone, Debug)]
@@ -64,6 +159,13 @@ pub struct Requant {
     pub table: Option<Box<[i8; 256]>>,
 }
 
+impl Requant {
+    /// Codes before the table.
+    pub fn range(&self) -> CodeRange {
+        CodeRange { zero_point: self.zero_point, lo: self.lo, hi: self.hi }
+    }
+}
+
 /// What happens to an accumulator of a convolution.
 #[derive(Clone, Debug)]
 pub enum Epilogue {
@@ -71,4 +173,22 @@ pub enum Epilogue {
     Codes(Requant),
     /// Real number: `acc as f32 * multiplier[channel]`. Heads leave int8 this way, with no rounding step.
     Reals(Vec<f32>),
+}
+
+impl Epilogue {
+    /// The multipliers, after a check that there is one per channel and that codes have a range.
+    ///
+    /// # Panics
+    /// They do not fit.
+    fn multiplier(&self, channels: usize) -> &[f32] {
+        let multiplier = match self {
+            Epilogue::Codes(requant) => {
+                assert!(requant.lo <= requant.hi);
+                &requant.multiplier
+            }
+            Epilogue::Reals(multiplier) => multiplier,
+        };
+        assert!(multiplier.len() == channels && multiplier.iter().all(|m| m.is_finite()));
+        multiplier
+    }
 }

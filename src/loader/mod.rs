@@ -1,8 +1,14 @@
 //! Model files to [`Graph`](crate::graph::Graph)s. One file per format, one checked reader under all.
 
+pub mod ncnn;
 pub mod onnx;
+pub mod reader;
 
+use crate::error::{Error, Result};
 use crate::graph::Graph;
+use crate::limits::MODEL_FILE_BYTES_MAX;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 /// What a loader needs to know besides the bytes.
 #[derive(Clone, Debug, Default)]
@@ -19,4 +25,49 @@ pub struct Model {
     pub graph: Graph,
     /// Free-form metadata, as ONNX `metadata_props`: `names`, `stride`, `anchors`, `mean`, `norm`, …
     pub metadata: Vec<(String, String)>,
+}
+
+/// Reads a model file of any supported kind, told by its suffix: `.onnx`; `.param` and `.param.bin` (ncnn,
+/// with the weights in the `.bin` beside it).
+///
+/// # Errors
+/// The suffix is unknown, a file is missing, or the model is broken or unsupported.
+pub fn load(path: &Path, options: &LoadOptions) -> Result<Model> {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    if name.ends_with(".param") || name.ends_with(".param.bin") {
+        return load_ncnn(path, &weights_of(path), options);
+    }
+    if name.ends_with(".onnx") {
+        return onnx::load(path, options);
+    }
+    Err(Error::Usage(format!("{}: not a model file; expected .onnx, .param or .param.bin", path.display())))
+}
+
+/// Reads an ncnn model from its `.param` (or binary `.param.bin`) and its `.bin` file.
+///
+/// # Errors
+/// A file is missing, or the model is broken or unsupported.
+pub fn load_ncnn(param: &Path, bin: &Path, options: &LoadOptions) -> Result<Model> {
+    ncnn::load(param, bin, options)
+}
+
+/// `x.bin` for `x.param` and `x.param.bin`.
+fn weights_of(param: &Path) -> PathBuf {
+    match param.extension() {
+        Some(suffix) if suffix.eq_ignore_ascii_case("bin") => param.with_extension("").with_extension("bin"),
+        _ => param.with_extension("bin"),
+    }
+}
+
+/// All bytes of a model file, if they are not too many.
+fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+    let mut bytes = Vec::new();
+    // One byte more than allowed: what grows while it is read, or has no size at all, is noticed as well.
+    file.take(MODEL_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
+    if bytes.len() as u64 > MODEL_FILE_BYTES_MAX {
+        let what = format!("the file is larger than {MODEL_FILE_BYTES_MAX} bytes");
+        return Err(Error::bad_model(what).at(|place| place.file = Some(path.to_owned())));
+    }
+    Ok(bytes)
 }

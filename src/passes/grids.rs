@@ -5,25 +5,15 @@
 //! so that its producers requantize and it moves bytes. Two grids are tied only if the joint grid is no
 //! coarser than either promised: the planner requantizes by a table where tensors stay apart.
 //!
-//! Two kinds of files differ in what a grid means. QDQ files state it exactly ([`Style::Exact`]). ncnn files
-//! state a symmetric threshold ([`Style::Threshold`]); where a tensor is known to be one-sided (after a
+//! Two kinds of files differ in what a grid means. QDQ files state it exactly ([`GridStyle::Exact`]). ncnn files
+//! state a symmetric threshold ([`GridStyle::Threshold`]); where a tensor is known to be one-sided (after a
 //! ReLU), all 256 codes serve its one side, which doubles the resolution.
 
 use super::regrid::moves_only;
 use super::rewrite::{Links, Rewriter};
 use crate::error::Result;
-use crate::graph::{Binary, Graph, Node, Op, PoolKind, ReduceKind, Unary, ValueId};
+use crate::graph::{Binary, Graph, GridStyle, Node, Op, PoolKind, ReduceKind, Unary, ValueId};
 use crate::tensor::Quant;
-
-/// What a FakeQuant's grid means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Style {
-    /// The grid itself; results follow `QuantizeLinear` exactly.
-    #[default]
-    Exact,
-    /// `±127 · scale` bounds the tensor; a finer grid with the same bound may take its place.
-    Threshold,
-}
 
 /// The grid of each value, `None` for float.
 #[derive(Clone, Debug)]
@@ -33,6 +23,11 @@ impl Grids {
     /// All float.
     pub fn none(graph: &Graph) -> Self {
         Grids(vec![None; graph.values().len()])
+    }
+
+    /// Whether no value has a grid.
+    pub fn is_float(&self) -> bool {
+        self.0.iter().all(Option::is_none)
     }
 
     /// Grid of a value.
@@ -55,10 +50,10 @@ pub fn without_fake_quant(graph: &Graph) -> Result<Graph> {
 ///
 /// # Errors
 /// None but those of the graph's builder.
-pub fn assign(graph: &Graph, style: Style, input_range: (f32, f32)) -> Result<(Graph, Grids)> {
+pub fn assign(graph: &Graph, input_range: (f32, f32)) -> Result<(Graph, Grids)> {
     let (graph, stated) = strip(graph)?;
     let bounds = bounds(&graph, input_range);
-    let mut classes = Classes::of(&graph, &stated, &bounds, style);
+    let mut classes = Classes::of(&graph, &stated, &bounds, graph.grid_style);
     classes.tie(&graph);
     let mut grids = Grids((0..graph.values().len()).map(|v| classes.grid(v)).collect());
     derive(&graph, &bounds, &mut grids);
@@ -94,19 +89,19 @@ struct Classes {
     grid: Vec<Option<Quant>>,
     /// Smallest step that was promised to any member.
     finest: Vec<f32>,
-    style: Style,
+    style: GridStyle,
 }
 
 impl Classes {
-    fn of(graph: &Graph, stated: &[Vec<Quant>], bounds: &[(f32, f32)], style: Style) -> Self {
+    fn of(graph: &Graph, stated: &[Vec<Quant>], bounds: &[(f32, f32)], style: GridStyle) -> Self {
         let count = graph.values().len();
         let mut grid = vec![None; count];
         let mut finest = vec![f32::INFINITY; count];
         for v in 0..count {
             finest[v] = stated[v].iter().fold(f32::INFINITY, |least, q| least.min(q.scale));
             grid[v] = match style {
-                Style::Exact => stated[v].first().copied(),
-                Style::Threshold => {
+                GridStyle::Exact => stated[v].first().copied(),
+                GridStyle::Threshold => {
                     let threshold = stated[v].iter().fold(0f32, |most, q| most.max(q.scale * 127.0));
                     let (lo, hi) = bounds[v];
                     Quant::from_range(lo.max(-threshold), hi.min(threshold))
@@ -153,7 +148,7 @@ impl Classes {
         let joint = match (self.grid[a], self.grid[b]) {
             (None, grid) | (grid, None) => grid,
             (Some(x), Some(y)) if x == y => Some(x),
-            (Some(x), Some(y)) if self.style == Style::Threshold => {
+            (Some(x), Some(y)) if self.style == GridStyle::Threshold => {
                 let (x, y) = (x.range(), y.range());
                 match Quant::from_range(x.0.min(y.0), x.1.max(y.1)) {
                     Some(joint) if joint.scale <= finest * 1.001 => Some(joint),

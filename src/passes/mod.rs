@@ -15,7 +15,7 @@ mod regrid;
 mod rewrite;
 mod swish;
 
-pub use grids::{Grids, Style, assign as assign_grids, without_fake_quant};
+pub use grids::{Grids, assign as assign_grids, without_fake_quant};
 pub use heads::raw_heads;
 
 use crate::error::Result;

@@ -12,7 +12,7 @@ pub(super) struct Rewriter<'a> {
 
 impl<'a> Rewriter<'a> {
     pub fn new(old: &'a Graph) -> Result<Self> {
-        let mut new = Graph::new();
+        let mut new = Graph::with_style(old.grid_style);
         let mut map = vec![None; old.values().len()];
         for &id in &old.inputs {
             let value = old.value(id);

@@ -29,26 +29,28 @@ mod wire;
 mod tests;
 
 use super::{LoadOptions, Model};
-use crate::error::{Error, Result};
-use crate::limits::MODEL_FILE_BYTES_MAX;
-use std::fs::File;
-use std::io::Read;
+use crate::error::Result;
 use std::path::Path;
 
 /// Reads an ONNX file.
 ///
 /// # Errors
-/// The file cannot be read, is larger than [`MODEL_FILE_BYTES_MAX`], or [`parse`] refuses it.
+/// The file cannot be read, is larger than
+/// [`MODEL_FILE_BYTES_MAX`](crate::limits::MODEL_FILE_BYTES_MAX), or [`parse`] refuses it.
 pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Model> {
     let path = path.as_ref();
-    let in_file = |e: Error| e.at(|p| p.file = Some(path.to_owned()));
-    let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    let mut bytes = Vec::new();
-    file.take(MODEL_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
-    if bytes.len() as u64 > MODEL_FILE_BYTES_MAX {
-        return Err(in_file(Error::bad_model(format!("larger than {} MiB", MODEL_FILE_BYTES_MAX >> 20))));
-    }
-    parse(&bytes, options).map_err(in_file)
+    parse(&super::read_file(path)?, options).map_err(|e| e.at(|p| p.file = Some(path.to_owned())))
+}
+
+/// The metadata of an ONNX file, whatever operators its graph has.
+///
+/// # Errors
+/// As [`load`], but for the graph.
+#[cfg(feature = "tract")]
+pub fn metadata(path: &Path) -> Result<Vec<(String, String)>> {
+    let bytes = super::read_file(path)?;
+    let model = proto::ModelProto::parse(&bytes).map_err(|e| e.at(|p| p.file = Some(path.to_owned())))?;
+    Ok(model.metadata)
 }
 
 /// Reads the bytes of an ONNX file.

@@ -1,0 +1,258 @@
+//! The command line of `calib`: arguments, what they mean, and the run.
+
+use crate::dataset::classes::{Classes, MapEntry};
+use crate::dataset::{Dataset, Skipped, Source, read_names, read_results, write_results};
+use crate::error::{Error, Result};
+use crate::eval::{self, Detected};
+use crate::report::{Report, class_rows};
+use crate::runtime::{self, Engine, ModelOptions, Precision};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use ocellus::limits::{CANDIDATES_MAX, INPUT_SIDE_MAX, INPUT_SIDE_MIN, THREADS_MAX};
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Host-side companion of ocellus: measures detection models.
+#[derive(Debug, Parser)]
+#[command(name = "calib", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Measure a model's accuracy (COCO mAP) on annotated pictures.
+    ///
+    /// Runs the model over every picture and compares its boxes with the annotations, exactly as COCO's own
+    /// tool does: mean average precision over IoU 0.50 to 0.95, and the eleven numbers beside it. The
+    /// defaults (score 0.001, IoU 0.65, 300 boxes) are those that published figures of YOLO models use; they
+    /// are right for measuring and wrong for a camera.
+    #[command(after_long_help = EVAL_EXAMPLES)]
+    Eval(Box<EvalArgs>),
+}
+
+const EVAL_EXAMPLES: &str = "\
+Examples:
+  COCO, 320 pixels:
+    calib eval --model yolov5-lite.param --size 320 \\
+      --annotations instances_val2017.json --images val2017
+  A YOLO folder whose five kinds of vehicles are one class for the model:
+    calib eval --model vehicles.onnx --annotations street/val \\
+      --class-map Bus=vehicle,Car=vehicle,Truck=vehicle
+  Keep the detections, and score them again later without the model:
+    calib eval --model m.onnx --annotations val.json --images val --detections found.json
+    calib eval --from-detections found.json --annotations val.json
+
+A YOLO folder holds images/ and labels/, or pictures and .txt files side by side; a data.yaml there or above
+(or --names) says the class names. Exit status: 0 done, 1 failed, 2 wrong usage.";
+
+/// Arguments of `calib eval`.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// Model to measure: ncnn .param or .onnx.
+    #[arg(long, value_name = "FILE", required_unless_present = "from_detections")]
+    pub model: Option<PathBuf>,
+    /// Score this COCO result file instead of running a model.
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["model", "detections"])]
+    pub from_detections: Option<PathBuf>,
+    /// COCO annotation file, or YOLO folder.
+    #[arg(long, value_name = "JSON|DIR")]
+    pub annotations: PathBuf,
+    /// Folder of the pictures [default: the annotation file's; in a YOLO folder images/].
+    #[arg(long, value_name = "DIR")]
+    pub images: Option<PathBuf>,
+    /// Engine that runs the model.
+    #[arg(long, value_enum, default_value_t = Engine::Native)]
+    pub engine: Engine,
+    /// Arithmetic of the model.
+    #[arg(long, value_enum, default_value_t = Precision::Auto)]
+    pub precision: Precision,
+    /// Side of the model's input in pixels [default: what the model says].
+    #[arg(long, value_name = "PIXELS")]
+    pub size: Option<usize>,
+    /// Evaluate only the first N images, by id.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Drop boxes below this score.
+    #[arg(long, default_value_t = 0.001)]
+    pub score: f32,
+    /// Drop the weaker of two boxes of a class that overlap more than this.
+    #[arg(long, default_value_t = 0.65)]
+    pub iou: f32,
+    /// Most boxes per picture.
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    pub max_det: usize,
+    /// Worker threads [default: one per core].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Instruction set to use [default: the best that this machine has].
+    #[arg(long, value_name = "NAME")]
+    pub isa: Option<String>,
+    /// Class names, one per line: of the model, and of a YOLO folder without data.yaml.
+    #[arg(long, value_name = "FILE")]
+    pub names: Option<PathBuf>,
+    /// Which class of the data is which class of the model; others are matched by equal name.
+    #[arg(long, value_name = "DATA=MODEL", value_delimiter = ',')]
+    pub class_map: Vec<MapEntry>,
+    /// Write the detections to this file, in COCO's result format.
+    #[arg(long, value_name = "JSON")]
+    pub detections: Option<PathBuf>,
+    /// Form of the report on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// Form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// Runs a parsed command line; the report goes to `out`, progress and remarks to standard error.
+pub fn run(cli: &Cli, out: &mut dyn Write) -> Result<()> {
+    match &cli.command {
+        Command::Eval(args) => eval(args, out),
+    }
+}
+
+fn eval(args: &EvalArgs, out: &mut dyn Write) -> Result<()> {
+    check(args)?;
+    let names = args.names.as_deref().map(read_names).transpose()?;
+    let dataset = Dataset::open(Source {
+        annotations: &args.annotations,
+        images: args.images.as_deref(),
+        names: names.as_deref(),
+        limit: args.limit,
+    })?;
+    let report = match (&args.from_detections, &args.model) {
+        (Some(path), _) => score_file(args, path, &dataset)?,
+        (None, Some(model)) => measure(args, &model_options(args, model, names), &dataset)?,
+        (None, None) => return Err(Error::Usage("give --model or --from-detections".to_owned())),
+    };
+    for Skipped { file, reason } in &report.skipped {
+        eprintln!("left out: {}: {reason}", file.display());
+    }
+    if !report.unmatched_classes.is_empty() {
+        eprintln!("left out, the model has no such class: {}", report.unmatched_classes.join(", "));
+    }
+    let text = match args.format {
+        Format::Text => report.to_text(),
+        Format::Json => {
+            serde_json::to_string_pretty(&report).map_err(|e| Error::io("standard output", e.into()))? + "\n"
+        }
+    };
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever closed the pipe has read enough.
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("standard output", e)),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses what could only fail after a long run.
+fn check(args: &EvalArgs) -> Result<()> {
+    let within = |flag: &str, value: Option<usize>, low: usize, high: usize| match value {
+        Some(v) if !(low..=high).contains(&v) => {
+            Err(Error::Usage(format!("--{flag} {v}: must be {low} to {high}")))
+        }
+        _ => Ok(()),
+    };
+    within("size", args.size, INPUT_SIDE_MIN, INPUT_SIDE_MAX)?;
+    within("limit", args.limit, 1, usize::MAX)?;
+    within("max-det", Some(args.max_det), 1, CANDIDATES_MAX)?;
+    within("threads", args.threads, 1, THREADS_MAX)?;
+    for (flag, value) in [("score", args.score), ("iou", args.iou)] {
+        if !(0.0..=1.0).contains(&value) {
+            return Err(Error::Usage(format!("--{flag} {value}: must be 0 to 1")));
+        }
+    }
+    let folder = args.detections.as_deref().and_then(Path::parent).filter(|p| !p.as_os_str().is_empty());
+    match folder.filter(|folder| !folder.is_dir()) {
+        Some(folder) => Err(Error::Usage(format!("--detections: there is no folder {}", folder.display()))),
+        None => Ok(()),
+    }
+}
+
+fn model_options(args: &EvalArgs, model: &Path, names: Option<Vec<String>>) -> ModelOptions {
+    ModelOptions {
+        model: model.to_owned(),
+        engine: args.engine,
+        precision: args.precision,
+        side: args.size,
+        score_min: args.score,
+        iou_max: args.iou,
+        detections_max: args.max_det,
+        threads: args.threads,
+        isa: args.isa.clone(),
+        names,
+    }
+}
+
+/// Scores an existing result file.
+fn score_file(args: &EvalArgs, path: &Path, dataset: &Dataset) -> Result<Report> {
+    let classes = Classes::of_data_alone(&dataset.categories, &args.class_map)?;
+    let results = read_results(path, dataset, args.limit.is_some())?;
+    let boxes = eval::boxes_of(dataset, &classes, &results);
+    let detected = Detected { boxes, ..Detected::default() };
+    let report = report(dataset, classes, detected);
+    Ok(Report { detections: Some(path.display().to_string()), ..report })
+}
+
+/// Runs the model over the pictures and scores what it finds.
+fn measure(args: &EvalArgs, options: &ModelOptions, dataset: &Dataset) -> Result<Report> {
+    dataset.check_pictures_exist()?;
+    let mut detector = runtime::open(options)?;
+    let classes = Classes::join(&dataset.categories, detector.class_names(), &args.class_map)?;
+    let bar = progress_bar(dataset.images.len());
+    let detected = eval::detect_all(dataset, &classes, detector.as_mut(), || bar.inc(1));
+    bar.finish_and_clear();
+    let detected = detected?;
+    if let Some(path) = &args.detections {
+        write_results(path, eval::results_of(dataset, &classes, &detected.boxes))?;
+    }
+    let ran = dataset.images.len() as f64;
+    let images_per_second = Some(ran / detected.time.as_secs_f64().max(1e-9));
+    let report = report(dataset, classes, detected);
+    Ok(Report {
+        model: Some(options.model.display().to_string()),
+        precision: Some(detector.precision().to_owned()),
+        size: Some(detector.input_side()),
+        images_per_second,
+        ..report
+    })
+}
+
+/// The part of the report that follows from the boxes.
+fn report(dataset: &Dataset, classes: Classes, detected: Detected) -> Report {
+    let broken: HashSet<u32> = detected.broken.iter().map(|(image, _)| *image).collect();
+    let result = eval::score(dataset, &classes, &detected.boxes, &broken);
+    let skipped = dataset.skipped.iter().cloned().chain(detected.broken.into_iter().map(|(_, s)| s));
+    Report {
+        summary: result.summary,
+        per_class: class_rows(&classes.categories, &result),
+        images: dataset.images.len() - broken.len(),
+        skipped: skipped.collect(),
+        unmatched_classes: classes.unmatched,
+        model: None,
+        detections: None,
+        precision: None,
+        size: None,
+        images_per_second: None,
+    }
+}
+
+/// A bar on standard error; invisible where that is no terminal.
+fn progress_bar(images: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} images, {per_sec}, {eta} left");
+    let bar = ProgressBar::new(images as u64);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

@@ -1,0 +1,28 @@
+//! Every bound of this crate, in one place; those of pictures, classes and models are [`ocellus::limits`].
+//!
+//! Annotations and detections are somebody else's bytes. Each size taken from them is compared with one of
+//! these constants before it is used.
+
+/// Largest annotation or detection file that is read, in bytes.
+pub const JSON_FILE_BYTES_MAX: u64 = 2 << 30;
+/// Largest YOLO label file, `data.yaml` or names file, in bytes.
+pub const TEXT_FILE_BYTES_MAX: u64 = 8 << 20;
+/// Most images of a data set.
+pub const IMAGES_MAX: usize = 2_000_000;
+/// Most annotations of a data set.
+pub const ANNOTATIONS_MAX: usize = 30_000_000;
+/// Most detections in a detection file.
+pub const DETECTIONS_MAX: usize = 100_000_000;
+/// Longest class name, in bytes.
+pub const CLASS_NAME_BYTES_MAX: usize = ocellus::limits::NAME_BYTES_MAX;
+/// Largest magnitude of a box's corner, width or height, in pixels; products of two stay exact enough in `f64`.
+pub const BOX_COORDINATE_MAX: f64 = 1e7;
+/// How far outside 0..=1 a normalised YOLO coordinate may lie: writers round to a few digits.
+pub const YOLO_COORDINATE_SLACK: f64 = 1e-3;
+/// How many folders above the labels are searched for `data.yaml`.
+pub const DATA_YAML_LEVELS_MAX: usize = 3;
+/// Most names that one error message lists.
+pub const NAMES_LISTED_MAX: usize = 12;
+
+const _: () = assert!(IMAGES_MAX <= u32::MAX as usize);
+const _: () = assert!(ocellus::limits::PICTURE_SIDE_MAX as f64 <= BOX_COORDINATE_MAX);

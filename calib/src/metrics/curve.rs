@@ -1,0 +1,78 @@
+//! From the outcomes of one category to its average precision and recall.
+
+use super::matching::{Outcome, THRESHOLDS};
+
+/// Number of recall levels at which precision is sampled: 0.00, 0.01 … 1.00.
+pub(super) const RECALL_LEVELS: usize = 101;
+
+/// Precision and recall of one category in one area range.
+#[derive(Clone, Debug)]
+pub(super) struct Curve {
+    /// Per IoU threshold: sum of the precisions at the recall levels.
+    pub(super) precision_sum: [f64; THRESHOLDS],
+    /// Per IoU threshold: largest recall reached.
+    pub(super) recall: [f64; THRESHOLDS],
+}
+
+impl Curve {
+    /// The curve of `outcomes`, sorted by descending score over all images, for `positives` truths that
+    /// count. Without any there is no curve.
+    pub(super) fn new(outcomes: &[Outcome], positives: usize) -> Option<Self> {
+        if positives == 0 {
+            return None;
+        }
+        let (mut precisions, mut recalls) = (Vec::new(), Vec::new());
+        let precision_sum = std::array::from_fn(|t| {
+            trace(outcomes, t, positives, &mut precisions, &mut recalls);
+            sampled_sum(&precisions, &recalls)
+        });
+        Some(Curve { precision_sum, recall: recall(outcomes, positives) })
+    }
+}
+
+/// Per threshold: the share of the `positives` that `outcomes` found.
+pub(super) fn recall(outcomes: &[Outcome], positives: usize) -> [f64; THRESHOLDS] {
+    std::array::from_fn(|t| {
+        let found = outcomes.iter().filter(|o| (o.matched & !o.ignored) >> t & 1 == 1).count();
+        found as f64 / positives as f64
+    })
+}
+
+/// Writes precision and recall after each detection; precision is made non-increasing from the right.
+fn trace(
+    outcomes: &[Outcome],
+    t: usize,
+    positives: usize,
+    precisions: &mut Vec<f64>,
+    recalls: &mut Vec<f64>,
+) {
+    precisions.clear();
+    recalls.clear();
+    let (mut right, mut wrong) = (0.0, 0.0);
+    for outcome in outcomes {
+        if outcome.ignored >> t & 1 == 0 {
+            if outcome.matched >> t & 1 == 1 { right += 1.0 } else { wrong += 1.0 }
+        }
+        recalls.push(right / positives as f64);
+        precisions.push(right / (wrong + right + f64::EPSILON));
+    }
+    for i in (1..precisions.len()).rev() {
+        if precisions[i] > precisions[i - 1] {
+            precisions[i - 1] = precisions[i];
+        }
+    }
+}
+
+/// Sum over the recall levels of the precision where that recall is first reached; 0 where it never is.
+fn sampled_sum(precisions: &[f64], recalls: &[f64]) -> f64 {
+    let mut at = 0;
+    let mut sum = 0.0;
+    for level in 0..RECALL_LEVELS {
+        let level = level as f64 * 0.01;
+        while at < recalls.len() && recalls[at] < level {
+            at += 1;
+        }
+        sum += precisions.get(at).copied().unwrap_or(0.0);
+    }
+    sum
+}

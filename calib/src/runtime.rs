@@ -1,0 +1,126 @@
+//! The one door to the runtime: opens a model and shows it as [`Detect`](crate::eval::Detect).
+
+use crate::eval::{Detect, Detection};
+use ocellus::detect::Names;
+use ocellus::engine::{self, EngineOptions};
+use ocellus::engines::EngineKind;
+use ocellus::kernels::isa::Isa;
+use ocellus::{Detector, DetectorOptions, Error, image};
+use std::path::{Path, PathBuf};
+
+/// Which engine runs a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Engine {
+    /// This project's own.
+    Native,
+    /// tract, in float.
+    Tract,
+}
+
+/// Which arithmetic a model runs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Precision {
+    /// Int8 where the model file is quantized, else float.
+    Auto,
+    /// Eight-bit integers.
+    Int8,
+    /// Single precision.
+    Fp32,
+}
+
+/// How to open and run a model.
+#[derive(Clone, Debug)]
+pub struct ModelOptions {
+    /// The model file.
+    pub model: PathBuf,
+    /// Engine that runs it.
+    pub engine: Engine,
+    /// Arithmetic that it runs in.
+    pub precision: Precision,
+    /// Side of the network's input in pixels; `None`: what the file says.
+    pub side: Option<usize>,
+    /// Boxes below this score are dropped before non-maximum suppression.
+    pub score_min: f32,
+    /// Of two boxes of a class that overlap more than this, suppression drops the weaker.
+    pub iou_max: f32,
+    /// Most boxes per picture.
+    pub detections_max: usize,
+    /// Worker threads; `None`: one per core.
+    pub threads: Option<usize>,
+    /// Name of the instruction set to use; `None`: the best that this machine has.
+    pub isa: Option<String>,
+    /// Class names; `None`: what the file says.
+    pub names: Option<Vec<String>>,
+}
+
+/// Opens the model.
+///
+/// # Errors
+/// The model is broken or unsupported, is no detector, or an option does not fit it.
+pub fn open(options: &ModelOptions) -> ocellus::Result<Box<dyn Detect>> {
+    let isa = match options.isa.as_deref() {
+        None | Some("auto") => Isa::detect(),
+        Some(name) => {
+            let requested = name.parse().map_err(|e| Error::Usage(format!("{e}")))?;
+            Isa::lower_to(requested).map_err(|e| Error::Usage(e.to_string()))?
+        }
+    };
+    let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
+    let run = EngineOptions {
+        precision: match options.precision {
+            Precision::Auto => engine::Precision::Auto,
+            Precision::Int8 => engine::Precision::Int8,
+            Precision::Fp32 => engine::Precision::Fp32,
+        },
+        threads: options.threads.unwrap_or_else(cores),
+        isa,
+        ..EngineOptions::default()
+    };
+    let options_of_detector = DetectorOptions {
+        engine: match options.engine {
+            Engine::Native => EngineKind::Native,
+            Engine::Tract => EngineKind::Tract,
+        },
+        size: options.side.map(|side| [side; 2]),
+        run,
+        score: options.score_min,
+        iou: options.iou_max,
+        max_det: options.detections_max,
+        multi_label: true,
+        names: options.names.clone().map(Names::new).transpose()?,
+        ..DetectorOptions::default()
+    };
+    let detector = Detector::open(&options.model, &options_of_detector)?;
+    let names = detector.names().iter().map(str::to_owned).collect();
+    Ok(Box::new(Runtime { detector, names }))
+}
+
+struct Runtime {
+    detector: Detector,
+    names: Vec<String>,
+}
+
+impl Detect for Runtime {
+    fn class_names(&self) -> &[String] {
+        &self.names
+    }
+
+    fn precision(&self) -> &str {
+        self.detector.precision()
+    }
+
+    fn input_side(&self) -> usize {
+        let [height, width] = self.detector.input_size();
+        height.max(width)
+    }
+
+    fn detect(&mut self, path: &Path) -> ocellus::Result<Vec<Detection>> {
+        let frame = image::decode(path)?;
+        let (found, _) = self.detector.detect(&frame)?;
+        let detection = |d: &ocellus::detect::Detection| {
+            let [x1, y1, x2, y2] = d.bbox;
+            Detection { class: d.class_id, score: d.score, bbox: [x1, y1, x2 - x1, y2 - y1] }
+        };
+        Ok(found.iter().map(detection).collect())
+    }
+}

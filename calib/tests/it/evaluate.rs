@@ -1,0 +1,110 @@
+//! From a detector to a score, with a detector that knows the answers.
+
+use crate::temp_dir::TempDir;
+use calib::dataset::classes::Classes;
+use calib::dataset::{Dataset, Source, read_results, write_results};
+use calib::eval::{Detect, Detection, boxes_of, detect_all, results_of, score};
+use std::collections::HashSet;
+use std::path::Path;
+
+/// Says the same of every picture, but cannot read `broken.png`.
+struct Parrot {
+    names: Vec<String>,
+    found: Vec<Detection>,
+}
+
+impl Detect for Parrot {
+    fn class_names(&self) -> &[String] {
+        &self.names
+    }
+
+    fn precision(&self) -> &str {
+        "fp32"
+    }
+
+    fn input_side(&self) -> usize {
+        320
+    }
+
+    fn detect(&mut self, path: &Path) -> ocellus::Result<Vec<Detection>> {
+        if path.ends_with("broken.png") {
+            return Err(ocellus::Error::BadPicture { path: path.to_owned(), what: "truncated".to_owned() });
+        }
+        Ok(self.found.clone())
+    }
+}
+
+/// Three pictures of 100 by 100, a car in the middle of each; the last one is called broken.
+fn cars(dir: &TempDir) -> Dataset {
+    dir.write("data.yaml", "names: [tree, car]");
+    for name in ["1", "2", "broken"] {
+        dir.picture(&format!("{name}.png"), 100, 100);
+        dir.write(&format!("{name}.txt"), "1 0.5 0.5 0.2 0.2\n");
+    }
+    Dataset::open(Source { annotations: &dir.path(""), images: None, names: None, limit: None }).unwrap()
+}
+
+fn parrot() -> Parrot {
+    let found = |class, score, left| Detection { class, score, bbox: [left, 40.0, 20.0, 20.0] };
+    Parrot {
+        names: ["person", "vehicle"].map(str::to_owned).to_vec(),
+        found: vec![found(1, 0.7, 40.123_456), found(0, 0.9, 40.0), found(1, 0.100_000_01, 0.0)],
+    }
+}
+
+#[test]
+fn a_broken_picture_is_left_out_of_the_score() {
+    let dir = TempDir::new("broken-picture");
+    let dataset = cars(&dir);
+    let classes =
+        Classes::join(&dataset.categories, &parrot().names, &["car=vehicle".parse().unwrap()]).unwrap();
+    assert_eq!(classes.unmatched, ["tree"]);
+    let mut pictures = 0;
+    let detected = detect_all(&dataset, &classes, &mut parrot(), || pictures += 1).unwrap();
+    assert_eq!((pictures, detected.boxes.len()), (3, 4), "a person is no category of this data");
+    assert_eq!(detected.broken.len(), 1);
+    assert_eq!(detected.broken[0].1.file, dir.path("broken.png"));
+
+    let left_out = HashSet::from([detected.broken[0].0]);
+    let result = score(&dataset, &classes, &detected.boxes, &left_out);
+    assert_eq!(result.classes[0].instances, 2);
+    // IoU with the car is 0.99: right at every threshold, and both before the false boxes.
+    assert!(result.summary.map.unwrap() > 0.999_999);
+    let all = score(&dataset, &classes, &detected.boxes, &HashSet::new());
+    assert!(all.summary.map.unwrap() < 0.7, "otherwise its car would count as missed");
+}
+
+#[test]
+fn written_detections_score_the_same() {
+    let dir = TempDir::new("round-trip");
+    let dataset = cars(&dir);
+    let map = ["car=vehicle".parse().unwrap()];
+    let classes = Classes::join(&dataset.categories, &parrot().names, &map).unwrap();
+    let boxes = detect_all(&dataset, &classes, &mut parrot(), || ()).unwrap().boxes;
+    let file = dir.path("found.json");
+    write_results(&file, results_of(&dataset, &classes, &boxes)).unwrap();
+
+    let later = Classes::of_data_alone(&dataset.categories, &map).unwrap();
+    let results = read_results(&file, &dataset, false).unwrap();
+    assert_eq!(results[0].category_id, 1, "an id of the data set");
+    assert_eq!(results[0].bbox[0], 40.123);
+    let read = boxes_of(&dataset, &later, &results);
+    let values = |boxes: &[calib::metrics::ScoredBox]| -> Vec<_> {
+        boxes.iter().map(|b| (b.image, b.bbox.map(f64::to_bits), b.score.to_bits())).collect()
+    };
+    assert_eq!(values(&read), values(&boxes));
+    let leftovers = std::fs::read_dir(dir.path("")).unwrap();
+    assert!(leftovers.flatten().all(|f| !f.file_name().to_string_lossy().ends_with(".tmp")));
+}
+
+#[test]
+fn a_box_that_is_no_number_ends_the_evaluation() {
+    let dir = TempDir::new("nan-box");
+    let dataset = cars(&dir);
+    let mut detector = parrot();
+    detector.found[0].bbox[2] = f32::NAN;
+    let classes =
+        Classes::join(&dataset.categories, &detector.names, &["car=vehicle".parse().unwrap()]).unwrap();
+    let error = detect_all(&dataset, &classes, &mut detector, || ()).unwrap_err();
+    assert!(error.to_string().contains("the model gave a box that is none"), "{error}");
+}

@@ -1,0 +1,6 @@
+//! Tests through the public interface: one program, so that it is linked once.
+
+mod cli;
+mod datasets;
+mod evaluate;
+mod temp_dir;

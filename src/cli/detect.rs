@@ -1,0 +1,206 @@
+//! `ocellus detect`
+
+use super::inputs;
+use super::options::{Format, ModelFacts, RunOptions};
+use clap::Args;
+use ocellus::detect::{Detection, Names, annotate};
+use ocellus::image::{self, Frame};
+use ocellus::{Detector, Error, Result, Timing};
+use serde::Serialize;
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Find objects in pictures.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    ocellus detect --model yolov5-lite.onnx street.jpg\n  \
+    ocellus detect --model v5lite-e.param --size 320 --draw out/ photos/\n  \
+    ocellus detect --model v5lite-e.param --format json 'camera/*.jpg' | jq .detections\n\n\
+    A picture that cannot be read is reported and skipped; the exit status is then 1.")]
+pub(super) struct Detect {
+    /// Model: .onnx, or ncnn's .param with the .bin beside it.
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    #[command(flatten)]
+    run: RunOptions,
+    /// Least confidence of a detection, 0 to 1.
+    #[arg(long, value_name = "P", default_value_t = 0.25)]
+    score: f32,
+    /// Boxes of a class that overlap more than this (intersection over union) count as one object.
+    #[arg(long, value_name = "P", default_value_t = 0.45)]
+    iou: f32,
+    /// Most detections of a picture.
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    max_det: usize,
+    #[command(flatten)]
+    facts: ModelFacts,
+    /// How results are printed; json is one line per picture.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Write each picture with its boxes drawn into this folder.
+    #[arg(long, value_name = "DIR")]
+    draw: Option<PathBuf>,
+    /// Pictures (JPEG, PNG, BMP), folders of pictures, or quoted patterns such as 'day1/*.jpg'.
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+}
+
+/// One line of `--format json`.
+#[derive(Serialize)]
+struct Line<'a> {
+    image: String,
+    width: usize,
+    height: usize,
+    detections: Vec<Object<'a>>,
+    ms: Milliseconds,
+}
+
+#[derive(Serialize)]
+struct Object<'a> {
+    class: std::borrow::Cow<'a, str>,
+    class_id: usize,
+    score: f32,
+    #[serde(rename = "box")]
+    bbox: [f32; 4],
+}
+
+#[derive(Serialize)]
+struct Milliseconds {
+    decode: f64,
+    preprocess: f64,
+    inference: f64,
+    postprocess: f64,
+}
+
+impl Detect {
+    pub fn run(&self) -> Result<ExitCode> {
+        let mut options = self.run.detector()?;
+        (options.score, options.iou, options.max_det) = (self.score, self.iou, self.max_det);
+        self.facts.apply(&mut options)?;
+        let pictures = inputs::expand(&self.inputs)?;
+        if let Some(folder) = &self.draw {
+            std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        }
+        let mut detector = Detector::open(&self.model, &options)?;
+        let mut drawn = HashSet::new();
+        let mut failed = false;
+        for picture in &pictures {
+            match self.one(&mut detector, picture, &mut drawn) {
+                Ok(()) => {}
+                Err(error @ (Error::BadPicture { .. } | Error::Io { .. })) => {
+                    eprintln!("error: {error}");
+                    failed = true;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    fn one(&self, detector: &mut Detector, picture: &Path, drawn: &mut HashSet<PathBuf>) -> Result<()> {
+        let start = Instant::now();
+        let mut frame = image::decode(picture)?;
+        let decode = start.elapsed();
+        let (found, timing) = detector.detect(&frame)?;
+        let found = found.to_vec();
+        self.print(detector.names(), picture, &frame, &found, (decode, timing))?;
+        if let Some(folder) = &self.draw {
+            annotate(&mut frame, &found, detector.names());
+            image::save(&frame, free_name(folder, picture, drawn))?;
+        }
+        Ok(())
+    }
+
+    fn print(
+        &self,
+        names: &Names,
+        picture: &Path,
+        frame: &Frame,
+        found: &[Detection],
+        (decode, timing): (Duration, Timing),
+    ) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        let written = match self.format {
+            Format::Json => {
+                let line = line(names, picture, frame, found, (decode, timing));
+                writeln!(out, "{}", serde_json::to_string(&line).expect("names and numbers are JSON"))
+            }
+            Format::Text => text(&mut out, names, picture, found, timing),
+        };
+        written.or_else(|e| match e.kind() {
+            // The reader has seen enough.
+            std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+            _ => Err(Error::io("standard output", e)),
+        })
+    }
+}
+
+fn line<'a>(
+    names: &'a Names,
+    picture: &Path,
+    frame: &Frame,
+    found: &[Detection],
+    (decode, timing): (Duration, Timing),
+) -> Line<'a> {
+    let object = |d: &Detection| Object {
+        class: names.get(d.class_id),
+        class_id: d.class_id,
+        score: d.score,
+        bbox: d.bbox,
+    };
+    let ms = |d: Duration| (d.as_secs_f64() * 1e6).round() / 1e3;
+    Line {
+        image: picture.to_string_lossy().into_owned(),
+        width: frame.width,
+        height: frame.height,
+        detections: found.iter().map(object).collect(),
+        ms: Milliseconds {
+            decode: ms(decode),
+            preprocess: ms(timing.preprocess),
+            inference: ms(timing.inference),
+            postprocess: ms(timing.postprocess),
+        },
+    }
+}
+
+fn text(
+    out: &mut impl Write,
+    names: &Names,
+    picture: &Path,
+    found: &[Detection],
+    timing: Timing,
+) -> std::io::Result<()> {
+    let inference = timing.inference.as_secs_f64() * 1e3;
+    let objects = if found.len() == 1 { "object" } else { "objects" };
+    writeln!(out, "{}: {} {objects}, {inference:.1} ms", picture.display(), found.len())?;
+    for d in found {
+        let [x1, y1, x2, y2] = d.bbox;
+        writeln!(
+            out,
+            "  {:<16} {:.2}  [{x1:.0}, {y1:.0}, {x2:.0}, {y2:.0}]",
+            names.get(d.class_id),
+            d.score
+        )?;
+    }
+    Ok(())
+}
+
+/// A file in `folder` named after `picture` that this run has not written yet.
+fn free_name(folder: &Path, picture: &Path, drawn: &mut HashSet<PathBuf>) -> PathBuf {
+    let stem = picture.file_stem().unwrap_or_default().to_string_lossy();
+    let suffix = match picture.extension().map(|s| s.to_string_lossy().to_lowercase()) {
+        Some(s) if s == "png" => "png",
+        _ => "jpg",
+    };
+    let name = |n: usize| match n {
+        0 => folder.join(format!("{stem}.{suffix}")),
+        n => folder.join(format!("{stem}-{n}.{suffix}")),
+    };
+    let path =
+        (0..).map(name).find(|path| !drawn.contains(path)).expect("one of endlessly many names is free");
+    drawn.insert(path.clone());
+    path
+}

@@ -1,0 +1,48 @@
+//! The command line: arguments, what they mean, and the calls into the library that carry them out.
+
+mod detect;
+mod inputs;
+mod inspect;
+mod options;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// INT8 object detection on small CPUs.
+#[derive(Parser)]
+#[command(
+    name = "ocellus",
+    version,
+    after_help = "Exit status: 0 success, 1 something failed (the message says what), 2 wrong usage.\n\
+                  Set OCELLUS_LOG=debug for more messages."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Find objects in pictures.
+    Detect(detect::Detect),
+    /// Show what a model becomes: every step with its type, shape, scale, kernel and place in memory.
+    Inspect(inspect::Inspect),
+}
+
+/// Parses the arguments and runs the command.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let log = env_logger::Env::default().filter_or("OCELLUS_LOG", "warn");
+    env_logger::Builder::from_env(log).format_timestamp(None).format_target(false).init();
+    let done = match &cli.command {
+        Command::Detect(detect) => detect.run(),
+        Command::Inspect(inspect) => inspect.run(),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(if matches!(error, ocellus::Error::Usage(_)) { 2 } else { 1 })
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Options that several commands share.
+
+use clap::{Args, ValueEnum};
+use ocellus::detect::{Anchors, Names};
+use ocellus::engine::{EngineOptions, Precision};
+use ocellus::engines::EngineKind;
+use ocellus::kernels::isa::Isa;
+use ocellus::{DetectorOptions, Error, Result};
+use std::path::PathBuf;
+
+/// How results are printed.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum EngineName {
+    /// This program's own engine.
+    Native,
+    /// tract-onnx, in float; ONNX models only, in builds with `--features tract`.
+    Tract,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PrecisionName {
+    /// Int8 wherever the model has scales, float elsewhere.
+    Auto,
+    /// Int8; a model without scales is refused.
+    Int8,
+    /// Float throughout.
+    Fp32,
+}
+
+/// The model and how it runs.
+#[derive(Args)]
+pub(super) struct RunOptions {
+    /// Engine that runs the model.
+    #[arg(long, value_enum, default_value = "native")]
+    engine: EngineName,
+    /// Arithmetic.
+    #[arg(long, value_enum, default_value = "auto")]
+    precision: PrecisionName,
+    /// Network input: N for N×N, or WIDTHxHEIGHT; usually multiples of 32. Default: the model's own.
+    #[arg(long, value_name = "N", value_parser = parse_size)]
+    size: Option<Size>,
+    /// Threads that share one inference. Default: all cores.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Instruction set of the int8 kernels: auto, or one that this CPU has, such as scalar. Results are the
+    /// same bytes with each.
+    #[arg(long, value_name = "ISA", default_value = "auto")]
+    isa: String,
+}
+
+/// `[height, width]`.
+#[derive(Clone, Copy)]
+struct Size([usize; 2]);
+
+fn parse_size(text: &str) -> Result<Size, String> {
+    let side = |s: &str| s.parse::<usize>().map_err(|_| format!("'{text}' is neither N nor WIDTHxHEIGHT"));
+    match text.split_once(['x', 'X']) {
+        Some((width, height)) => Ok(Size([side(height)?, side(width)?])),
+        None => side(text).map(|n| Size([n, n])),
+    }
+}
+
+impl RunOptions {
+    /// Engine options.
+    pub fn engine(&self) -> Result<EngineOptions> {
+        let isa = match self.isa.as_str() {
+            "auto" => Isa::detect(),
+            name => {
+                let requested = name.parse().map_err(|e| Error::Usage(format!("{e}")))?;
+                Isa::lower_to(requested).map_err(|e| Error::Usage(e.to_string()))?
+            }
+        };
+        let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
+        Ok(EngineOptions {
+            precision: match self.precision {
+                PrecisionName::Auto => Precision::Auto,
+                PrecisionName::Int8 => Precision::Int8,
+                PrecisionName::Fp32 => Precision::Fp32,
+            },
+            threads: self.threads.unwrap_or_else(cores),
+            isa,
+            ..EngineOptions::default()
+        })
+    }
+
+    /// `[height, width]` of the network input.
+    pub fn size(&self) -> Option<[usize; 2]> {
+        self.size.map(|s| s.0)
+    }
+
+    /// Detector options with these settings.
+    pub fn detector(&self) -> Result<DetectorOptions> {
+        Ok(DetectorOptions {
+            engine: match self.engine {
+                EngineName::Native => EngineKind::Native,
+                EngineName::Tract => EngineKind::Tract,
+            },
+            size: self.size(),
+            run: self.engine()?,
+            ..DetectorOptions::default()
+        })
+    }
+}
+
+/// What the model file may not say, or says wrongly.
+#[derive(Args)]
+pub(super) struct ModelFacts {
+    /// Class names, one per line. Default: the model's; COCO's if it has none and 80 classes.
+    #[arg(long, value_name = "FILE")]
+    names: Option<PathBuf>,
+    /// Anchors per stride as w,h pairs, strides separated by slashes. Default: the model's, else YOLOv5's.
+    #[arg(long, value_name = "LIST")]
+    anchors: Option<String>,
+    /// Mean that is subtracted from each pixel value: one number or R,G,B. Default: the model's, else 0.
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    mean: Option<String>,
+    /// Factor that each pixel value is then multiplied with. Default: the model's, else 1/255.
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    norm: Option<String>,
+    /// Order of the colour channels: rgb or bgr. Default: the model's, else rgb.
+    #[arg(long, value_name = "ORDER")]
+    pixel: Option<String>,
+    /// Fit of the picture to the input: letterbox or stretch. Default: the model's, else letterbox.
+    #[arg(long, value_name = "FIT")]
+    fit: Option<String>,
+}
+
+impl ModelFacts {
+    /// Puts them into `options`.
+    pub fn apply(&self, options: &mut DetectorOptions) -> Result<()> {
+        if let Some(path) = &self.names {
+            options.names = Some(Names::from_file(path)?);
+        }
+        if let Some(text) = &self.anchors {
+            options.anchors = Some(text.parse::<Anchors>()?);
+        }
+        let properties =
+            [("mean", &self.mean), ("norm", &self.norm), ("pixel", &self.pixel), ("fit", &self.fit)];
+        options.preprocess = properties
+            .iter()
+            .filter_map(|(key, value)| Some(((*key).to_owned(), value.as_ref()?.clone())))
+            .collect();
+        Ok(())
+    }
+}

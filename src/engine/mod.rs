@@ -1,0 +1,195 @@
+//! Runs a [`Plan`]: a loop over steps in one block of memory. After [`Engine::new`] nothing is allocated,
+//! locked or refused; a picture goes in, results come out.
+
+pub(crate) mod memory;
+
+use crate::error::{Error, Result};
+use crate::graph::Graph;
+use crate::kernels::isa::Isa;
+use crate::kernels::{Plane, PlaneMut};
+use crate::limits::{ARENA_ALIGN, THREADS_MAX};
+use crate::passes::{self, Grids};
+use crate::plan::{self, Plan, Port};
+use crate::tensor::{DType, Shape};
+use crate::threads::Pool;
+use memory::{Element, Memory};
+use std::time::{Duration, Instant};
+
+/// Element types of the arithmetic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Int8 wherever the model has scales, float elsewhere.
+    #[default]
+    Auto,
+    /// As `Auto`, but a model without scales is refused.
+    Int8,
+    /// Float throughout; int8 weights are dequantized.
+    Fp32,
+}
+
+/// How an engine runs.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineOptions {
+    /// Element types.
+    pub precision: Precision,
+    /// Threads that share each step, the caller's included.
+    pub threads: usize,
+    /// Instruction set of the int8 kernels.
+    pub isa: Isa,
+    /// Range of the picture's numbers after preprocessing; bounds the input's grid.
+    pub input_range: (f32, f32),
+    /// Whether tensors share memory when their lifetimes allow it. Only tests want `false`.
+    pub reuse: bool,
+    /// Give detection heads as the maps they were before an exported reshape and transpose.
+    pub raw_heads: bool,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        EngineOptions {
+            precision: Precision::Auto,
+            threads: 1,
+            isa: Isa::detect(),
+            input_range: (0.0, 1.0),
+            reuse: true,
+            raw_heads: true,
+        }
+    }
+}
+
+/// A network ready to run, with its memory and threads.
+pub struct Engine {
+    plan: Plan,
+    memory: Memory,
+    pool: Pool,
+}
+
+/// The network's input, to be filled before each run.
+pub enum Input<'a> {
+    /// Codes of the given grid.
+    Codes(PlaneMut<'a, i8>, crate::tensor::Quant),
+    /// Real numbers.
+    Reals(PlaneMut<'a, f32>),
+}
+
+/// One result of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Output<'a> {
+    /// Name in the model file.
+    pub name: &'a str,
+    /// Logical shape.
+    pub shape: &'a Shape,
+    /// Elements: images `[N, H, W, C]` with the plane's pitch, others row-major.
+    pub plane: Plane<'a, f32>,
+}
+
+impl Engine {
+    /// Simplifies, quantizes and plans `graph`, and allocates all memory it will ever need.
+    ///
+    /// # Errors
+    /// The graph needs what no kernel does, or has no scales though [`Precision::Int8`] wants them.
+    pub fn new(graph: &Graph, options: &EngineOptions) -> Result<Engine> {
+        if options.threads == 0 || options.threads > THREADS_MAX {
+            return Err(Error::Usage(format!("threads must be 1 to {THREADS_MAX}, not {}", options.threads)));
+        }
+        let mut graph = passes::simplify(graph)?;
+        if options.raw_heads {
+            graph = passes::raw_heads(&graph)?;
+        }
+        let (graph, grids) = match options.precision {
+            Precision::Fp32 => {
+                let graph = passes::simplify(&passes::without_fake_quant(&graph)?)?;
+                let grids = Grids::none(&graph);
+                (graph, grids)
+            }
+            _ => passes::assign_grids(&graph, options.input_range)?,
+        };
+        if options.precision == Precision::Int8 && grids.is_float() {
+            return Err(Error::Usage(
+                "the model has no int8 scales; quantize it first, or run it with --precision fp32".into(),
+            ));
+        }
+        let plan = Plan::new(&graph, &grids, &plan::Options { isa: options.isa, reuse: options.reuse })?;
+        let pool = Pool::new(options.threads);
+        let scratch = plan.scratch_bytes() * pool.threads();
+        let memory = Memory::new(plan.layout.bytes.next_multiple_of(ARENA_ALIGN) + scratch);
+        for (buffer, bytes) in &plan.constants {
+            // SAFETY: nothing else uses the memory yet.
+            let place = unsafe { memory.view_mut::<u8>(plan.layout.offsets[*buffer], bytes.len()) };
+            place.copy_from_slice(bytes);
+        }
+        Ok(Engine { plan, memory, pool })
+    }
+
+    /// The plan, for inspection.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Bytes of activations and scratch memory.
+    pub fn arena_bytes(&self) -> usize {
+        self.memory.bytes()
+    }
+
+    /// Rows and columns of the input image.
+    pub fn input_size(&self) -> [usize; 2] {
+        self.plan.inputs.first().map_or([0, 0], |port| port.loc.rows_columns())
+    }
+
+    /// The input tensor, NHWC. Its bytes serve other tensors during a run: fill it before every run.
+    ///
+    /// # Panics
+    /// The graph has no input; loaders refuse such models.
+    pub fn input(&mut self) -> Input<'_> {
+        let port = &self.plan.inputs[0];
+        match port.quant {
+            Some(quant) => Input::Codes(self.writable(port), quant),
+            None => Input::Reals(self.writable(port)),
+        }
+    }
+
+    fn writable<T: Element>(&self, port: &Port) -> PlaneMut<'_, T> {
+        let byte = self.plan.layout.offsets[port.loc.buffer] + port.loc.start * size_of::<T>();
+        assert_eq!(T::DTYPE, Some(port.loc.dtype));
+        // SAFETY: `input` has the engine borrowed mutably, so no step runs and no other slice lives.
+        let data = unsafe { self.memory.view_mut(byte, port.loc.extent()) };
+        PlaneMut { data, pitch: port.loc.pitch }
+    }
+
+    /// Runs all steps.
+    pub fn run(&mut self) {
+        let scratch = self.scratch();
+        for step in &self.plan.steps {
+            step.run(&self.memory, &self.plan.layout.offsets, scratch, &self.pool);
+        }
+    }
+
+    /// As [`Engine::run`]; calls `report(step, duration)` after each step.
+    pub fn run_timed(&mut self, mut report: impl FnMut(usize, Duration)) {
+        let scratch = self.scratch();
+        for (index, step) in self.plan.steps.iter().enumerate() {
+            let start = Instant::now();
+            step.run(&self.memory, &self.plan.layout.offsets, scratch, &self.pool);
+            report(index, start.elapsed());
+        }
+    }
+
+    fn scratch(&self) -> usize {
+        self.plan.layout.bytes.next_multiple_of(ARENA_ALIGN)
+    }
+
+    /// Number of results.
+    pub fn outputs(&self) -> usize {
+        self.plan.outputs.len()
+    }
+
+    /// Result `i` of the last run.
+    pub fn output(&self, i: usize) -> Output<'_> {
+        let port = &self.plan.outputs[i];
+        debug_assert_eq!(port.loc.dtype, DType::F32);
+        let byte = self.plan.layout.offsets[port.loc.buffer] + port.loc.start * size_of::<f32>();
+        // SAFETY: `run` and `input` need the engine mutably, so nobody writes while this slice lives.
+        let data = unsafe { self.memory.view(byte, port.loc.extent()) };
+        Output { name: &port.name, shape: &port.shape, plane: Plane { data, pitch: port.loc.pitch } }
+    }
+}

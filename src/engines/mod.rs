@@ -1,0 +1,198 @@
+//! The engines that can run a model, behind one small interface: fill the input, run, read the outputs.
+
+#[cfg(feature = "tract")]
+mod tract;
+
+use crate::engine::{Engine, EngineOptions, Input};
+use crate::error::{Error, Result};
+use crate::image::{Frame, Letterbox, Preprocess};
+use crate::loader::{LoadOptions, load};
+use std::path::Path;
+use std::str::FromStr;
+
+/// Which engine runs a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EngineKind {
+    /// This crate's own.
+    #[default]
+    Native,
+    /// tract-onnx, in float; needs the feature `tract`.
+    Tract,
+}
+
+impl FromStr for EngineKind {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s {
+            "native" => Ok(EngineKind::Native),
+            "tract" => Ok(EngineKind::Tract),
+            _ => Err(format!("unknown engine '{s}'; there are native and tract")),
+        }
+    }
+}
+
+/// A loaded model in one of the engines.
+pub enum Backend {
+    /// This crate's own.
+    Native(Box<Native>),
+    /// tract-onnx.
+    #[cfg(feature = "tract")]
+    Tract(Box<tract::Tract>),
+}
+
+/// The native engine with the tables that turn pixels into its input.
+pub struct Native {
+    /// The engine.
+    pub engine: Engine,
+    tables: Tables,
+}
+
+enum Tables {
+    Codes(Box<[[i8; 256]; 3]>),
+    Reals(Box<[[f32; 256]; 3]>),
+}
+
+/// Everything a backend is made from.
+pub struct Opened {
+    /// The engine with the model.
+    pub backend: Backend,
+    /// What the model file says beside the network.
+    pub metadata: Vec<(String, String)>,
+    /// How pictures are prepared.
+    pub preprocess: Preprocess,
+}
+
+/// Loads `path` into an engine. `overrides` are preprocessing properties that replace the model's, as
+/// [`Preprocess::set`] takes them.
+///
+/// # Errors
+/// The model is broken, unsupported by the engine, or the engine is not part of this build.
+pub fn open(
+    path: &Path,
+    kind: EngineKind,
+    load_options: &LoadOptions,
+    engine_options: &EngineOptions,
+    overrides: &[(String, String)],
+) -> Result<Opened> {
+    match kind {
+        EngineKind::Native => open_native(path, load_options, engine_options, overrides),
+        #[cfg(feature = "tract")]
+        EngineKind::Tract => tract::open(path, load_options, engine_options, overrides),
+        #[cfg(not(feature = "tract"))]
+        EngineKind::Tract => Err(Error::Usage(
+            "this build has no engine tract; build it with `cargo build --release --features tract`".into(),
+        )),
+    }
+}
+
+fn open_native(
+    path: &Path,
+    load_options: &LoadOptions,
+    engine_options: &EngineOptions,
+    overrides: &[(String, String)],
+) -> Result<Opened> {
+    let in_file = |e: Error| e.at(|p| p.file = Some(path.to_owned()));
+    let model = load(path, load_options)?;
+    let preprocess = preprocess(&model.metadata, overrides)?;
+    let reals = preprocess.real_table();
+    let all = || reals.iter().flatten().copied();
+    let input_range = (all().fold(f32::INFINITY, f32::min), all().fold(f32::NEG_INFINITY, f32::max));
+    let options = EngineOptions { input_range, ..*engine_options };
+    let mut engine = Engine::new(&model.graph, &options).map_err(in_file)?;
+    let tables = match engine.input() {
+        Input::Codes(_, quant) => Tables::Codes(Box::new(preprocess.code_table(quant))),
+        Input::Reals(_) => Tables::Reals(Box::new(reals)),
+    };
+    let backend = Backend::Native(Box::new(Native { engine, tables }));
+    Ok(Opened { backend, metadata: model.metadata, preprocess })
+}
+
+fn preprocess(metadata: &[(String, String)], overrides: &[(String, String)]) -> Result<Preprocess> {
+    let mut preprocess = Preprocess::from_metadata(metadata)?;
+    for (key, value) in overrides {
+        preprocess.set(key, value)?;
+    }
+    Ok(preprocess)
+}
+
+impl Backend {
+    /// Rows and columns of the network's input.
+    pub fn input_size(&self) -> [usize; 2] {
+        match self {
+            Backend::Native(native) => native.engine.input_size(),
+            #[cfg(feature = "tract")]
+            Backend::Tract(tract) => tract.input_size(),
+        }
+    }
+
+    /// Arithmetic that it runs in: `int8`, `fp32` or `mixed`.
+    pub fn precision(&self) -> &'static str {
+        match self {
+            Backend::Native(native) => native.engine.plan().precision(),
+            #[cfg(feature = "tract")]
+            Backend::Tract(_) => "fp32",
+        }
+    }
+
+    /// Number of outputs.
+    pub fn output_count(&self) -> usize {
+        match self {
+            Backend::Native(native) => native.engine.outputs(),
+            #[cfg(feature = "tract")]
+            Backend::Tract(tract) => tract.outputs().len(),
+        }
+    }
+
+    /// Names and logical shapes of the outputs.
+    pub fn outputs(&self) -> Vec<(String, Vec<usize>)> {
+        match self {
+            Backend::Native(native) => (0..native.engine.outputs())
+                .map(|i| native.engine.output(i))
+                .map(|o| (o.name.to_owned(), o.shape.dims().to_vec()))
+                .collect(),
+            #[cfg(feature = "tract")]
+            Backend::Tract(tract) => tract.outputs(),
+        }
+    }
+
+    /// Writes a picture into the input tensor.
+    ///
+    /// # Errors
+    /// The picture has another size than `letterbox` was made for.
+    pub fn fill(&mut self, letterbox: &mut Letterbox, frame: &Frame) -> Result<()> {
+        match self {
+            Backend::Native(native) => match (native.engine.input(), &native.tables) {
+                (Input::Codes(dst, _), Tables::Codes(tables)) => letterbox.run(frame, tables, dst),
+                (Input::Reals(dst), Tables::Reals(tables)) => letterbox.run(frame, tables, dst),
+                _ => unreachable!("the tables were made for the input"),
+            },
+            #[cfg(feature = "tract")]
+            Backend::Tract(tract) => tract.fill(letterbox, frame),
+        }
+    }
+
+    /// Runs the network.
+    ///
+    /// # Errors
+    /// The engine fails; the native one does not.
+    pub fn run(&mut self) -> Result<()> {
+        match self {
+            Backend::Native(native) => native.engine.run(),
+            #[cfg(feature = "tract")]
+            Backend::Tract(tract) => tract.run()?,
+        }
+        Ok(())
+    }
+
+    /// Output `i` of the last run; images NHWC.
+    pub fn output(&self, i: usize) -> crate::detect::Output<'_> {
+        match self {
+            Backend::Native(native) => {
+                let plane = native.engine.output(i).plane;
+                crate::detect::Output { data: plane.data, pitch: plane.pitch }
+            }
+            #[cfg(feature = "tract")]
+            Backend::Tract(tract) => tract.output(i),
+        }
+    }
+}

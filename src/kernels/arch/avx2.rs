@@ -1,0 +1,154 @@
+//! AVX2: eight dot products of four bytes in four instructions.
+
+use super::{Kernels, scalar, tile};
+use crate::kernels::gemm::Dot;
+use crate::kernels::isa::Isa;
+use crate::kernels::{CodeRange, PlaneMut};
+use std::arch::x86_64::*;
+
+/// Proof that the CPU has AVX2.
+#[derive(Clone, Copy)]
+struct Avx2;
+
+/// `None` where the CPU lacks the instruction set.
+pub(super) fn kernels() -> Option<Kernels> {
+    Isa::Avx2.is_available().then_some(Kernels {
+        lanes: Avx2::LANES,
+        flip: Avx2::FLIP,
+        // 8 of the 16 registers hold accumulators; a dot product needs three more, and its operands.
+        tiles: &[tile!(Avx2, "avx2", "avx2-gemm-4x8", 4, 1), tile!(Avx2, "avx2", "avx2-gemm-4x16", 4, 2)],
+        look_up,
+    })
+}
+
+/// See [`LookUp`](super::LookUp).
+pub(super) fn look_up(table: &[i8; 256], channels: usize, plane: PlaneMut<'_, i8>, pixels: usize) {
+    scalar::look_up(table, channels, plane, pixels);
+}
+
+/// Requantizes up to two vectors of eight accumulators and stores `count` codes.
+///
+/// # Safety
+/// The CPU has AVX2; `8 · NV` multipliers are readable, `count <= 8 · NV` codes are writable.
+#[inline(always)]
+pub(super) unsafe fn store_codes<const NV: usize>(
+    acc: [__m256i; NV],
+    multiplier: *const f32,
+    range: CodeRange,
+    to: *mut i8,
+    count: usize,
+) {
+    assert!(NV <= 2);
+    // SAFETY: the caller's; a partial vector goes through a buffer of its own.
+    unsafe {
+        let above = _mm256_set1_ps(f32::from(i16::from(range.hi) - i16::from(range.zero_point)));
+        let mut steps = [_mm256_setzero_si256(); 2];
+        for (v, (steps, acc)) in steps.iter_mut().zip(acc).enumerate() {
+            let scale = _mm256_loadu_ps(multiplier.add(v * 8));
+            let real = _mm256_mul_ps(_mm256_cvtepi32_ps(acc), scale);
+            // What is too large must be cut before it becomes an integer; what is too small becomes
+            // i32::MIN, which the saturating steps below carry down to the smallest code.
+            *steps = _mm256_cvtps_epi32(_mm256_min_ps(real, above));
+        }
+        // Packing works within 128-bit lanes: the quarters come out as 0, 2, 1, 3.
+        let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(steps[0], steps[1]));
+        let codes = _mm256_adds_epi16(packed, _mm256_set1_epi16(i16::from(range.zero_point)));
+        let codes = _mm_packs_epi16(_mm256_castsi256_si128(codes), _mm256_extracti128_si256::<1>(codes));
+        let codes = _mm_max_epi8(codes, _mm_set1_epi8(range.lo));
+        match count {
+            16 => _mm_storeu_si128(to.cast(), codes),
+            8 => _mm_storel_epi64(to.cast(), codes),
+            _ => {
+                let mut buffer = [0i8; 16];
+                _mm_storeu_si128(buffer.as_mut_ptr().cast(), codes);
+                to.copy_from_nonoverlapping(buffer.as_ptr(), count.min(16));
+            }
+        }
+    }
+}
+
+/// Scales vectors of eight accumulators and stores `count` numbers.
+///
+/// # Safety
+/// The CPU has AVX2; `8 · NV` multipliers are readable, `count <= 8 · NV` numbers are writable.
+#[inline(always)]
+pub(super) unsafe fn store_reals<const NV: usize>(
+    acc: [__m256i; NV],
+    multiplier: *const f32,
+    to: *mut f32,
+    count: usize,
+) {
+    for (v, acc) in acc.into_iter().enumerate() {
+        let left = count.saturating_sub(v * 8).min(8);
+        // SAFETY: the caller's; the mask keeps stores within `count`.
+        unsafe {
+            let scale = _mm256_loadu_ps(multiplier.add(v * 8));
+            let real = _mm256_mul_ps(_mm256_cvtepi32_ps(acc), scale);
+            let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            let mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(left as i32), lanes);
+            _mm256_maskstore_ps(to.wrapping_add(v * 8), mask, real);
+        }
+    }
+}
+
+impl Dot for Avx2 {
+    const LANES: usize = 8;
+    const FLIP: u8 = 0;
+    type Acc = __m256i;
+    type Groups = __m256i;
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const i32) -> __m256i {
+        // SAFETY: the caller's.
+        unsafe { _mm256_loadu_si256(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn groups(self, from: *const u8) -> __m256i {
+        // SAFETY: the caller's.
+        unsafe { _mm256_loadu_si256(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn broadcast(self, from: *const u8) -> __m256i {
+        // SAFETY: the caller's.
+        unsafe { _mm256_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    }
+
+    /// |a| · (w with the sign of a): |a| <= 128 is unsigned, |w| <= 127, so that the sums of two products
+    /// are at most 32 512 and never saturate.
+    #[inline(always)]
+    fn dot(self, acc: __m256i, activations: __m256i, weights: __m256i) -> __m256i {
+        // SAFETY: `self` proves the CPU.
+        unsafe {
+            let signed = _mm256_sign_epi8(weights, activations);
+            let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(activations), signed);
+            _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_codes<const NV: usize>(
+        self,
+        acc: [__m256i; NV],
+        multiplier: *const f32,
+        range: CodeRange,
+        to: *mut i8,
+        count: usize,
+    ) {
+        // SAFETY: the caller's; `self` proves the CPU.
+        unsafe { store_codes(acc, multiplier, range, to, count) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_reals<const NV: usize>(
+        self,
+        acc: [__m256i; NV],
+        multiplier: *const f32,
+        to: *mut f32,
+        count: usize,
+    ) {
+        // SAFETY: the caller's; `self` proves the CPU.
+        unsafe { store_reals(acc, multiplier, to, count) }
+    }
+}

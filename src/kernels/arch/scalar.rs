@@ -1,0 +1,95 @@
+//! Portable Rust.
+
+use super::{Kernels, Tile};
+use crate::kernels::gemm::{self, Dot, Job};
+use crate::kernels::{CodeRange, PlaneMut, reference};
+
+const LANES: usize = 8;
+
+pub(super) const KERNELS: Kernels = Kernels {
+    lanes: LANES,
+    flip: Scalar::FLIP,
+    tiles: &[Tile { name: "scalar-gemm-4x8", pixels: 4, conv: conv_4x8 }],
+    look_up,
+};
+
+#[derive(Clone, Copy)]
+struct Scalar;
+
+fn conv_4x8(job: &mut Job<'_>) {
+    // SAFETY: every CPU has what portable Rust needs.
+    unsafe { gemm::conv::<_, 4, 1>(Scalar, job) }
+}
+
+/// See [`LookUp`](super::LookUp).
+pub(super) fn look_up(table: &[i8; 256], channels: usize, plane: PlaneMut<'_, i8>, pixels: usize) {
+    for pixel in 0..pixels {
+        for code in &mut plane.data[pixel * plane.pitch..][..channels] {
+            *code = table[usize::from(*code as u8 ^ 0x80)];
+        }
+    }
+}
+
+impl Dot for Scalar {
+    const LANES: usize = LANES;
+    const FLIP: u8 = 0;
+    type Acc = [i32; LANES];
+    type Groups = [[i8; 4]; LANES];
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const i32) -> Self::Acc {
+        // SAFETY: the caller's.
+        unsafe { from.cast::<Self::Acc>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn groups(self, from: *const u8) -> Self::Groups {
+        // SAFETY: the caller's.
+        unsafe { from.cast::<Self::Groups>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn broadcast(self, from: *const u8) -> Self::Groups {
+        // SAFETY: the caller's.
+        [unsafe { from.cast::<[i8; 4]>().read_unaligned() }; LANES]
+    }
+
+    #[inline(always)]
+    fn dot(self, mut acc: Self::Acc, activations: Self::Groups, weights: Self::Groups) -> Self::Acc {
+        for (acc, (a, w)) in acc.iter_mut().zip(activations.iter().zip(&weights)) {
+            for (&a, &w) in a.iter().zip(w) {
+                *acc = acc.wrapping_add(i32::from(a) * i32::from(w));
+            }
+        }
+        acc
+    }
+
+    #[inline(always)]
+    unsafe fn store_codes<const NV: usize>(
+        self,
+        acc: [Self::Acc; NV],
+        multiplier: *const f32,
+        range: CodeRange,
+        to: *mut i8,
+        count: usize,
+    ) {
+        for (i, &acc) in acc.as_flattened().iter().enumerate().take(count) {
+            // SAFETY: the caller's; `i` is below `count`.
+            unsafe { to.add(i).write(reference::requantize(acc, *multiplier.add(i), range)) };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_reals<const NV: usize>(
+        self,
+        acc: [Self::Acc; NV],
+        multiplier: *const f32,
+        to: *mut f32,
+        count: usize,
+    ) {
+        for (i, &acc) in acc.as_flattened().iter().enumerate().take(count) {
+            // SAFETY: the caller's; `i` is below `count`.
+            unsafe { to.add(i).write(acc as f32 * *multiplier.add(i)) };
+        }
+    }
+}

@@ -1,0 +1,141 @@
+use super::*;
+use crate::kernels::float::testing::{assert_close, noise, steps, to_pixels, to_planes};
+
+/// `[O][C/g][kh][kw]`, as files have it, to `[O][kh][kw][C/g]`.
+fn to_channels_last(weights: &[f32], group_in: usize, taps: usize) -> Vec<f32> {
+    let filter = group_in * taps;
+    (0..weights.len())
+        .map(|i| {
+            let (output, tap, channel) = (i / filter, i % filter / group_in, i % group_in);
+            weights[output * filter + channel * taps + tap]
+        })
+        .collect()
+}
+
+fn run(conv: &ConvF32, src: &[f32], pitch: usize, out_pitch: usize) -> Vec<f32> {
+    let [height, width] = conv.window.output;
+    let mut out = vec![7.0; height * width * out_pitch];
+    let mut scratch = vec![f32::NAN; conv.scratch_len()];
+    // In two parts, as two threads would.
+    let (top, bottom) = out.split_at_mut(height / 2 * width * out_pitch);
+    let src = Plane { data: src, pitch };
+    conv.run(src, PlaneMut { data: top, pitch: out_pitch }, 0..height / 2, &mut scratch);
+    conv.run(src, PlaneMut { data: bottom, pitch: out_pitch }, height / 2..height, &mut scratch);
+    out
+}
+
+// Conv of onnxruntime with group=2, strides=[2,1], dilations=[1,2], pads=[1,1,0,2] on x[4,5,4],
+// w[4,2,3,2], both by `steps`.
+#[test]
+#[rustfmt::skip]
+fn grouped_dilated_example_equals_onnxruntime() {
+    let expected = [
+        9., 25., -39., 1., 11., -43., 34., 23., -9., 17.,
+        11., 9., 7., 11., -25., 16., -4., -33., 16., -3.,
+        15.5, 11.5, 4.5, 14.5, -29.5, 22.5, 24.5, -11.5, 18.5, -6.5,
+        -23., 10., 9., -23., 13., -24., -16., 34., -10., 8.,
+    ];
+    let window = Window { input: [5, 4], output: [2, 5], kernel: [3, 2], stride: [2, 1], dilation: [1, 2], pad: [1, 1] };
+    let weights = to_channels_last(&steps(4 * 2 * 6, 5, 7), 2, 6);
+    let conv = ConvF32::new(window, 4, 4, 2, &weights, Some(&[1.0, -2.0, 0.5, 0.0]), None);
+    let src = to_pixels(&steps(4 * 5 * 4, 7, 11), 4, 6);
+    assert_close(&to_planes(&run(&conv, &src, 6, 5), 4, 5), &expected, 0.0);
+}
+
+/// The definition, cell by cell.
+fn plain(
+    conv: &Window,
+    channels: [usize; 2],
+    groups: usize,
+    w: &[f32],
+    src: &[f32],
+    pitch: usize,
+) -> Vec<f32> {
+    let [group_in, group_out] = channels.map(|c| c / groups);
+    let mut out = Vec::new();
+    for cell in 0..conv.output[0] * conv.output[1] * channels[1] {
+        let (pixel, output) = (cell / channels[1], cell % channels[1]);
+        let mut sum = 0.0;
+        for tap in 0..conv.kernel[0] * conv.kernel[1] {
+            let at = [pixel / conv.output[1], pixel % conv.output[1]];
+            let tap_at = [tap / conv.kernel[1], tap % conv.kernel[1]];
+            let [y, x] = [0, 1].map(|a| {
+                (at[a] * conv.stride[a] + tap_at[a] * conv.dilation[a]) as isize - conv.pad[a] as isize
+            });
+            if y < 0 || x < 0 || y >= conv.input[0] as isize || x >= conv.input[1] as isize {
+                continue;
+            }
+            for c in 0..group_in {
+                let input = output / group_out * group_in + c;
+                let weight = w[(output * conv.kernel[0] * conv.kernel[1] + tap) * group_in + c];
+                sum += weight * src[(y as usize * conv.input[1] + x as usize) * pitch + input];
+            }
+        }
+        out.push(sum);
+    }
+    out
+}
+
+/// Each body, several tiles, odd channel counts, a pitch; the channels of the gap stay as they were.
+#[test]
+fn every_body_equals_the_definition() {
+    // Input, kernel, stride, dilation, padding, input channels, output channels, groups.
+    let cases = [
+        ([13, 11], 1, 1, 1, 0, 5, 9, 1),
+        ([13, 11], 1, 1, 1, 0, 6, 9, 3),
+        ([9, 8], 1, 2, 1, 0, 5, 3, 1),
+        ([9, 8], 3, 1, 1, 1, 3, 17, 1),
+        ([9, 8], 5, 2, 1, 2, 2, 4, 2),
+        ([9, 8], 3, 1, 2, 2, 37, 37, 37),
+        ([9, 8], 5, 2, 1, 2, 16, 16, 16),
+        ([6, 6], 6, 2, 1, 2, 3, 8, 1),
+        ([4, 4], 3, 1, 1, 1, 4, 8, 4),
+    ];
+    for (input, kernel, stride, dilation, pad, ic, oc, groups) in cases {
+        let output = input.map(|n| (n + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1);
+        let pair = |v| [v, v];
+        let window = Window {
+            input,
+            output,
+            kernel: pair(kernel),
+            stride: pair(stride),
+            dilation: pair(dilation),
+            pad: pair(pad),
+        };
+        let pitch = ic + 3;
+        let src = to_pixels(&noise(ic * input[0] * input[1], 1), ic, pitch);
+        let weights = noise(oc * kernel * kernel * ic / groups, 2);
+        let bias = noise(oc, 3);
+        let conv = ConvF32::new(window.clone(), ic, oc, groups, &weights, Some(&bias), Some(Unary::Relu));
+        let sums = plain(&window, [ic, oc], groups, &weights, &src, pitch);
+        let out = run(&conv, &src, pitch, oc + 2);
+        for (pixel, sums) in out.chunks(oc + 2).zip(sums.chunks(oc)) {
+            let expected: Vec<f32> = sums.iter().zip(&bias).map(|(s, b)| (s + b).max(0.0)).collect();
+            assert_close(&pixel[..oc], &expected, 1e-5);
+            assert_eq!(pixel[oc..], [7.0; 2]);
+        }
+    }
+}
+
+#[test]
+fn rows_do_not_depend_on_how_they_are_split() {
+    let window = Window {
+        input: [9, 7],
+        output: [9, 7],
+        kernel: [3, 3],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pad: [1, 1],
+    };
+    let src = noise(9 * 7 * 6, 4);
+    let conv = ConvF32::new(window, 6, 10, 1, &noise(10 * 54, 5), None, Some(Unary::Silu));
+    let mut scratch = vec![0.0; conv.scratch_len()];
+    let src = Plane { data: &src, pitch: 6 };
+    let mut whole = vec![0.0; 9 * 7 * 10];
+    conv.run(src, PlaneMut { data: &mut whole, pitch: 10 }, 0..9, &mut scratch);
+    for (y, expected) in whole.chunks(70).enumerate() {
+        let mut row = vec![0.0; 70];
+        conv.run(src, PlaneMut { data: &mut row, pitch: 10 }, y..y + 1, &mut scratch);
+        assert_eq!(row, expected);
+    }
+}

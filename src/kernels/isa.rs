@@ -1,0 +1,133 @@
+//! Instruction sets: which ones there are, and which ones this CPU has.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// An instruction set that kernels are written for, from the plainest to the most capable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Isa {
+    /// Portable Rust; runs everywhere.
+    Scalar,
+    /// x86-64 with AVX2.
+    Avx2,
+    /// x86-64 with AVX2 and the 256-bit int8 dot product of AVX-VNNI.
+    AvxVnni,
+    /// x86-64 with AVX-512 (F, BW, VL) and its int8 dot product VNNI.
+    Avx512Vnni,
+}
+
+/// A name or request that cannot be met.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IsaError {
+    /// Not the name of an instruction set.
+    #[error("unknown instruction set {0:?}; known are scalar, avx2, avxvnni, avx512vnni")]
+    Unknown(String),
+    /// The CPU lacks it.
+    #[error("this CPU lacks {wanted}; it has {}", list(.has))]
+    Lacking {
+        /// What was asked for.
+        wanted: Isa,
+        /// What there is.
+        has: Vec<Isa>,
+    },
+}
+
+fn list(isas: &[Isa]) -> String {
+    isas.iter().map(Isa::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl Isa {
+    /// All instruction sets, of every architecture.
+    pub const ALL: [Isa; 4] = [Isa::Scalar, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni];
+
+    /// Whether this CPU has it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Isa::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => is_x86_feature_detected!("avx2"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("avxvnni"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vnni")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+
+    /// What this CPU has, plainest first; never empty.
+    pub fn available() -> Vec<Isa> {
+        Isa::ALL.into_iter().filter(|isa| isa.is_available()).collect()
+    }
+
+    /// The most capable one of this CPU.
+    pub fn detect() -> Isa {
+        Isa::ALL.into_iter().rev().find(|isa| isa.is_available()).unwrap_or(Isa::Scalar)
+    }
+
+    /// The instruction set of a request: a request may lower what is used, never raise it.
+    ///
+    /// # Errors
+    /// The CPU lacks `requested`.
+    pub fn lower_to(requested: Isa) -> Result<Isa, IsaError> {
+        match requested.is_available() {
+            true => Ok(requested),
+            false => Err(IsaError::Lacking { wanted: requested, has: Isa::available() }),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Isa::Scalar => "scalar",
+            Isa::Avx2 => "avx2",
+            Isa::AvxVnni => "avxvnni",
+            Isa::Avx512Vnni => "avx512vnni",
+        }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Isa {
+    type Err = IsaError;
+
+    fn from_str(name: &str) -> Result<Self, IsaError> {
+        let known = Isa::ALL.into_iter().find(|isa| isa.name() == name);
+        known.ok_or_else(|| IsaError::Unknown(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        for isa in Isa::ALL {
+            assert_eq!(isa.to_string().parse(), Ok(isa));
+        }
+        let unknown = "sse9".parse::<Isa>().unwrap_err().to_string();
+        assert!(Isa::ALL.iter().all(|isa| unknown.contains(isa.name())), "{unknown}");
+    }
+
+    #[test]
+    fn a_request_is_met_or_refused_never_replaced() {
+        assert_eq!(Isa::available().first(), Some(&Isa::Scalar));
+        assert_eq!(Isa::available().last(), Some(&Isa::detect()));
+        for isa in Isa::ALL {
+            match Isa::lower_to(isa) {
+                Ok(got) => assert_eq!(got, isa),
+                Err(e) => assert!(!isa.is_available() && e.to_string().contains("this CPU lacks"), "{e}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! The walk over the nodes: element types, places, conversions, and the order of steps.
+
+use super::arena::{self, Lifetime};
+use super::{Loc, Options, Plan, Port, Step, int8, movers, physical_dims, real};
+use crate::error::{Error, Result};
+use crate::graph::{Binary, Graph, Node, Op, ReduceKind, ResizeMode, ValueId};
+use crate::limits::CHANNEL_GROUP;
+use crate::passes::Grids;
+use crate::plan::step::Work;
+use crate::tensor::{DType, Quant};
+
+/// Plans all of `graph`.
+///
+/// # Errors
+/// An operator that no kernel runs, or too large an arena.
+pub fn lower(graph: &Graph, grids: &Grids, options: &Options) -> Result<Plan> {
+    let mut planner = Planner::new(graph, grids, *options);
+    let inputs = graph.inputs.iter().map(|&id| planner.input(id)).collect();
+    for (at, node) in graph.nodes.iter().enumerate() {
+        if !planner.absorbed[at] {
+            planner
+                .node(at, node)
+                .map_err(|e| e.at(|p| p.node = Some(format!("{} {}", node.op.name(), node.name))))?;
+        }
+    }
+    let outputs = graph.outputs.iter().map(|&id| planner.output(id)).collect::<Result<_>>()?;
+    planner.finish(inputs, outputs)
+}
+
+/// The state of the walk.
+pub(super) struct Planner<'a> {
+    pub graph: &'a Graph,
+    pub grids: &'a Grids,
+    pub options: Options,
+    /// Element type in which a value's producer gives it.
+    native: Vec<DType>,
+    /// The joint tensor, and the channel in it, where a value lives.
+    homes: Vec<Option<(ValueId, usize)>>,
+    /// Per node: the node after it that the same kernel computes.
+    fused: Vec<Option<usize>>,
+    absorbed: Vec<bool>,
+    places: [Vec<Option<Loc>>; 2],
+    buffers: Vec<Lifetime>,
+    constants: Vec<(usize, Vec<u8>)>,
+    steps: Vec<Step>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(graph: &'a Graph, grids: &'a Grids, options: Options) -> Self {
+        let values = graph.values().len();
+        let mut planner = Planner {
+            graph,
+            grids,
+            options,
+            native: vec![DType::F32; values],
+            homes: vec![None; values],
+            fused: vec![None; graph.nodes.len()],
+            absorbed: vec![false; graph.nodes.len()],
+            places: [vec![None; values], vec![None; values]],
+            buffers: Vec::new(),
+            constants: Vec::new(),
+            steps: Vec::new(),
+        };
+        for &id in &graph.inputs {
+            planner.native[id.index()] = if grids.of(id).is_some() { DType::I8 } else { DType::F32 };
+        }
+        for node in &graph.nodes {
+            let int8 = planner.runs_in_int8(node) && grids.of(node.output).is_some();
+            planner.native[node.output.index()] = if int8 { DType::I8 } else { DType::F32 };
+        }
+        planner.fuse();
+        planner.find_homes();
+        planner
+    }
+
+    /// Whether an int8 kernel computes `node`.
+    pub fn runs_in_int8(&self, node: &Node) -> bool {
+        let on_grid = |id: &ValueId| self.grids.of(*id).is_some();
+        let x = &node.inputs[0];
+        let both_ends = on_grid(x) && on_grid(&node.output);
+        match &node.op {
+            Op::Conv { .. } | Op::Linear { .. } => on_grid(x),
+            Op::Unary(_)
+            | Op::Gather { .. }
+            | Op::Slice { .. }
+            | Op::Transpose { .. }
+            | Op::Reshape { .. } => both_ends,
+            Op::Pool { .. } => both_ends,
+            Op::Pad { value, .. } => both_ends && *value == 0.0,
+            Op::Resize { mode, .. } => both_ends && *mode == ResizeMode::Nearest,
+            Op::Reduce { kind: ReduceKind::Mean, axes } => {
+                both_ends && axes[..] == [2, 3] && self.graph.shape(*x).rank() == 4
+            }
+            Op::Concat { .. } => on_grid(&node.output) && node.inputs.iter().all(on_grid),
+            Op::Binary { kind: Binary::Add | Binary::Sub | Binary::Mul, .. } => {
+                on_grid(&node.output) && node.inputs.iter().all(on_grid) && int8::pixelwise(self.graph, node)
+            }
+            _ => false,
+        }
+    }
+
+    /// Joins a convolution with the table that alone reads it.
+    fn fuse(&mut self) {
+        let mut reader: Vec<Option<usize>> = vec![None; self.graph.values().len()];
+        let mut readers = vec![0; self.graph.values().len()];
+        for (at, node) in self.graph.nodes.iter().enumerate() {
+            for id in &node.inputs {
+                reader[id.index()] = Some(at);
+                readers[id.index()] += 1;
+            }
+        }
+        self.graph.outputs.iter().for_each(|id| readers[id.index()] += 1);
+        for (at, node) in self.graph.nodes.iter().enumerate() {
+            let plain = matches!(
+                node.op,
+                Op::Conv { activation: None, .. }
+                    | Op::Linear { activation: None }
+                    | Op::Binary { activation: None, .. }
+            );
+            let int8 = self.runs_in_int8(node) && self.grids.of(node.output).is_some();
+            let Some(next) = reader[node.output.index()].filter(|_| readers[node.output.index()] == 1) else {
+                continue;
+            };
+            let table = matches!(self.graph.nodes[next].op, Op::Unary(_))
+                && self.runs_in_int8(&self.graph.nodes[next]);
+            if plain && int8 && table {
+                self.fused[at] = Some(next);
+                self.absorbed[next] = true;
+            }
+        }
+    }
+
+    /// The value that the step of node `at` writes, and the function fused into it.
+    pub fn result(&self, at: usize) -> (ValueId, Option<crate::graph::Unary>) {
+        match self.fused[at].map(|next| &self.graph.nodes[next]) {
+            Some(Node { op: Op::Unary(unary), output, .. }) => (*output, Some(*unary)),
+            _ => (self.graph.nodes[at].output, None),
+        }
+    }
+
+    /// Gives operands of channel Concats a place in the joint tensor.
+    fn find_homes(&mut self) {
+        let graph = self.graph;
+        let mut writer: Vec<Option<usize>> = vec![None; graph.values().len()];
+        for at in (0..graph.nodes.len()).filter(|&at| !self.absorbed[at]) {
+            writer[self.result(at).0.index()] = Some(at);
+        }
+        for node in graph.nodes.iter().rev() {
+            let (Op::Concat { axis: 1 }, Some([1, ..])) = (&node.op, graph.shape(node.output).nchw()) else {
+                continue;
+            };
+            let mut channel = 0;
+            for &id in &node.inputs {
+                let once = node.inputs.iter().filter(|&&other| other == id).count() == 1;
+                let free = self.homes[id.index()].is_none() && once && !graph.outputs.contains(&id);
+                let same = self.native[id.index()] == self.native[node.output.index()]
+                    && self.grids.of(id) == self.grids.of(node.output);
+                let writes_pixels =
+                    writer[id.index()].is_some_and(|at| writes_with_pitch(&graph.nodes[at].op));
+                if free && same && writes_pixels {
+                    self.homes[id.index()] = Some((node.output, channel));
+                }
+                channel += graph.shape(id)[1];
+            }
+        }
+        self.part_from_operands(&writer);
+    }
+
+    /// A step must not write into a buffer that it reads: such results lose their home.
+    fn part_from_operands(&mut self, writer: &[Option<usize>]) {
+        loop {
+            let mut parted = None;
+            for (value, _) in writer.iter().enumerate().filter(|(_, w)| w.is_some()) {
+                let at = writer[value].expect("filtered above");
+                let node = &self.graph.nodes[at];
+                let output = self.result(at).0;
+                for &id in &node.inputs {
+                    if self.root(id) != self.root(output)
+                        || self.homes[id.index()].is_some_and(|(of, _)| of == output)
+                    {
+                        continue;
+                    }
+                    parted = Some(if self.homes[output.index()].is_some() { output } else { id });
+                }
+            }
+            match parted {
+                Some(id) => self.homes[id.index()] = None,
+                None => return,
+            }
+        }
+    }
+
+    /// The value whose buffer `id` lives in.
+    fn root(&self, mut id: ValueId) -> ValueId {
+        while let Some((home, _)) = self.homes[id.index()] {
+            id = home;
+        }
+        id
+    }
+
+    /// The place that a step writes `id` to.
+    pub fn place(&mut self, id: ValueId, dtype: DType) -> Loc {
+        if let Some(loc) = &self.places[dtype as usize][id.index()] {
+            return loc.clone();
+        }
+        let dims = physical_dims(self.graph.shape(id));
+        let home = self.homes[id.index()].filter(|_| self.native[id.index()] == dtype);
+        let loc = match home {
+            Some((joint, channel)) => {
+                let joint = self.place(joint, dtype);
+                Loc { start: joint.start + channel, dims, ..joint }
+            }
+            None => self.new_buffer(dims, dtype),
+        };
+        self.places[dtype as usize][id.index()] = Some(loc.clone());
+        loc
+    }
+
+    pub fn new_buffer(&mut self, dims: Vec<usize>, dtype: DType) -> Loc {
+        let channels = dims.last().copied().unwrap_or(1);
+        // Groups of channels that a kernel reads at once then never straddle pixels.
+        let pitch = match (dtype, dims.len()) {
+            (DType::I8, 4) => channels.next_multiple_of(CHANNEL_GROUP),
+            _ => channels,
+        };
+        let now = self.steps.len();
+        let loc = Loc { buffer: self.buffers.len(), start: 0, dims, pitch, dtype };
+        let bytes = (loc.pixels() * pitch).max(1) * dtype.bytes();
+        self.buffers.push(Lifetime { first: now, last: now, bytes });
+        loc
+    }
+
+    /// Lets `id` be read where `loc` is.
+    pub fn alias(&mut self, id: ValueId, loc: Loc) {
+        let slot = &mut self.places[loc.dtype as usize][id.index()];
+        *slot = Some(loc);
+    }
+
+    /// Where `id` can be read as `dtype`; converts it first where needed.
+    pub fn read(&mut self, id: ValueId, dtype: DType) -> Result<Loc> {
+        if let Some(loc) = &self.places[dtype as usize][id.index()] {
+            return Ok(loc.clone());
+        }
+        if self.graph.constant(id).is_some() {
+            return self.constant(id, dtype);
+        }
+        let from = self.places[1 - dtype as usize][id.index()].clone();
+        let from = from.ok_or_else(|| {
+            Error::bad_model(format!("value {:?} is read before it is made", self.graph.value(id).name))
+        })?;
+        let quant = self.grids.of(id).ok_or_else(|| {
+            Error::unsupported(format!(
+                "value {:?} is needed in int8 but has no grid",
+                self.graph.value(id).name
+            ))
+        })?;
+        let to = self.place(id, dtype);
+        let (op, work) = match dtype {
+            DType::I8 => ("Quantize", int8::quantize(quant, &to)),
+            DType::F32 => ("Dequantize", int8::dequantize(quant, &to)),
+        };
+        let name = self.graph.value(id).name.clone();
+        self.push(name, op, id, vec![from], to.clone(), work);
+        Ok(to)
+    }
+
+    fn constant(&mut self, id: ValueId, dtype: DType) -> Result<Loc> {
+        let tensor = self.graph.constant(id).expect("the caller checked");
+        let mut values = tensor.to_f32();
+        if let Some([n, c, h, w]) = tensor.shape().nchw() {
+            let at = |i: usize| ((i / (c * h * w)) * c + i % c) * h * w + i / c % (h * w);
+            values = (0..n * c * h * w).map(|i| values[at(i)]).collect();
+        }
+        let mut loc = self.new_buffer(physical_dims(tensor.shape()), dtype);
+        loc.pitch = loc.channels();
+        self.buffers[loc.buffer].first = 0;
+        self.buffers[loc.buffer].last = usize::MAX;
+        let bytes = match dtype {
+            DType::F32 => values.iter().flat_map(|v| v.to_ne_bytes()).collect(),
+            DType::I8 => {
+                let quant =
+                    self.grids.of(id).ok_or_else(|| Error::bad_model("an int8 constant has no grid"))?;
+                values.iter().map(|&v| quant.quantize(v) as u8).collect()
+            }
+        };
+        self.constants.push((loc.buffer, bytes));
+        self.places[dtype as usize][id.index()] = Some(loc.clone());
+        Ok(loc)
+    }
+
+    /// Appends a step that writes `of` (or a stage of it) to `write`.
+    pub fn push(&mut self, name: String, op: &str, of: ValueId, reads: Vec<Loc>, write: Loc, work: Work) {
+        let now = self.steps.len();
+        for loc in reads.iter().chain([&write]) {
+            let life = &mut self.buffers[loc.buffer];
+            life.last = life.last.max(now);
+        }
+        let quant = (write.dtype == DType::I8).then(|| self.grids.of(of)).flatten();
+        let shape = self.graph.shape(of).clone();
+        self.steps.push(Step { name, op: op.to_owned(), shape, quant, reads, write, work });
+    }
+
+    fn node(&mut self, at: usize, node: &Node) -> Result<()> {
+        if let Some([n, ..]) = self.graph.shape(node.inputs[0]).nchw()
+            && n != 1
+            && needs_single_image(&node.op)
+        {
+            return Err(Error::unsupported(format!("a batch of {n} images; export the model with batch 1")));
+        }
+        let int8 = self.runs_in_int8(node);
+        if movers::is_mover(&node.op) {
+            let dtype = if int8 { DType::I8 } else { DType::F32 };
+            movers::lower(self, node, dtype)
+        } else if int8 {
+            int8::lower(self, at, node)
+        } else {
+            real::lower(self, node)
+        }
+    }
+
+    fn input(&mut self, id: ValueId) -> Port {
+        let loc = self.place(id, self.native[id.index()]);
+        self.port(id, loc)
+    }
+
+    fn output(&mut self, id: ValueId) -> Result<Port> {
+        let loc = self.read(id, DType::F32)?;
+        self.buffers[loc.buffer].last = usize::MAX;
+        Ok(self.port(id, loc))
+    }
+
+    fn port(&self, id: ValueId, loc: Loc) -> Port {
+        let value = self.graph.value(id);
+        let quant: Option<Quant> = (loc.dtype == DType::I8).then(|| self.grids.of(id)).flatten();
+        Port { name: value.name.clone(), shape: value.shape.clone(), loc, quant }
+    }
+
+    fn finish(self, inputs: Vec<Port>, outputs: Vec<Port>) -> Result<Plan> {
+        let layout = arena::plan(&self.buffers, self.options.reuse)?;
+        Ok(Plan { steps: self.steps, layout, constants: self.constants, inputs, outputs })
+    }
+}
+
+/// Whether the kernel of an operator writes images pixel by pixel at any pitch.
+fn writes_with_pitch(op: &Op) -> bool {
+    match op {
+        Op::Conv { .. } | Op::Unary(_) | Op::Gather { axis: 1, .. } | Op::Resize { .. } | Op::Pool { .. } => {
+            true
+        }
+        Op::Concat { axis } => *axis == 1,
+        _ => false,
+    }
+}
+
+/// Operators whose kernels see one image.
+fn needs_single_image(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Conv { .. }
+            | Op::ConvTranspose { .. }
+            | Op::Pool { .. }
+            | Op::AdaptivePool { .. }
+            | Op::Resize { .. }
+    )
+}

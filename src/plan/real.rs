@@ -1,0 +1,207 @@
+//! Float kernels for nodes.
+
+use super::int8::window_of;
+use super::lower::Planner;
+use super::movers::logical;
+use super::step::{Part, Run, Work};
+use super::{Loc, physical_axis};
+use crate::error::{Error, Result};
+use crate::graph::{Binary, Node, Op, PoolKind, Unary, WindowAttrs};
+use crate::kernels::float::unary::map_pixels;
+use crate::kernels::float::{
+    AdaptivePoolF32, BilinearF32, BinaryF32, ChannelAffineF32, ConvF32, ConvTransposeF32, LinearF32,
+    PReluF32, PoolF32, ReduceF32, SoftmaxF32,
+};
+use crate::kernels::moves::Strided;
+use crate::kernels::{Plane, PlaneMut};
+use crate::tensor::DType;
+use std::ops::Range;
+
+/// Appends the float step of a node.
+pub(super) fn lower(p: &mut Planner, node: &Node) -> Result<()> {
+    let x = p.read(node.inputs[0], DType::F32)?;
+    let mut reads = vec![x.clone()];
+    if let Op::Binary { .. } = node.op {
+        reads.push(p.read(node.inputs[1], DType::F32)?);
+    }
+    let out = p.place(node.output, DType::F32);
+    let parameter = |i: usize| node.inputs.get(i).and_then(|&id| p.graph.constant(id)).map(|t| t.to_f32());
+    let axis = |axis: usize| physical_axis(x.dims.len(), axis);
+    let work = match &node.op {
+        Op::Conv { window, groups, activation } => {
+            let shape = p.graph.shape(node.inputs[1]).nchw().expect("inference checked the weights");
+            let weights = parameter(1).expect("inference checked the weights");
+            conv((&x, &out), (window, *groups, *activation), shape, &weights, parameter(2).as_deref())
+        }
+        Op::ConvTranspose { window, groups, activation, .. } => {
+            let weights = parameter(1).expect("inference checked the weights");
+            let kernel = ConvTransposeF32::new(
+                window_of(&x, &out, window),
+                x.channels(),
+                out.channels(),
+                *groups,
+                &weights,
+                parameter(2).as_deref(),
+                *activation,
+            );
+            let per_group = out.channels() / groups;
+            let macs = (x.pixels() * x.channels() * per_group * window.kernel[0] * window.kernel[1]) as u64;
+            Work {
+                weights_bytes: weights.len() * 4,
+                macs,
+                ..by_rows("conv-transpose", &out, move |s, d, r| kernel.run(s, d, r))
+            }
+        }
+        Op::Linear { activation } => {
+            let weights = parameter(1).expect("inference checked the weights");
+            let bias = parameter(2);
+            let kernel = LinearF32::new(x.channels(), out.channels(), &weights, bias.as_deref(), *activation);
+            let macs = (out.pixels() * weights.len()) as u64;
+            Work {
+                weights_bytes: weights.len() * 4,
+                macs,
+                ..by_pixels("gemm", move |s, d, n| kernel.run(s, d, n))
+            }
+        }
+        Op::Unary(f) => unary(*f, &out),
+        Op::Pool { kind, window, count_include_pad, tail } => {
+            pool((&x, &out), *kind, window, count_include_pad.then_some(*tail))
+        }
+        Op::AdaptivePool { kind, output } => {
+            let kernel = AdaptivePoolF32::new(*kind, x.channels(), x.rows_columns(), *output);
+            by_rows("adaptive-pool", &out, move |s, d, r| kernel.run(s, d, r))
+        }
+        Op::PRelu | Op::ChannelAffine if x.dims.len() != 4 && p.graph.shape(node.inputs[0]).rank() != 2 => {
+            return Err(Error::unsupported(
+                "per-channel parameters on a tensor that is no image; run it with `--engine tract`",
+            ));
+        }
+        Op::PRelu => {
+            let kernel = PReluF32::new(&parameter(1).unwrap_or_default());
+            by_pixels("prelu", move |s, d, n| kernel.run(s, d, n))
+        }
+        Op::ChannelAffine => {
+            let kernel =
+                ChannelAffineF32::new(&parameter(1).unwrap_or_default(), &parameter(2).unwrap_or_default());
+            by_pixels("affine", move |s, d, n| kernel.run(s, d, n))
+        }
+        Op::Binary { kind, activation } => binary(*kind, *activation, (&reads[0], &reads[1]), &out),
+        Op::Softmax { axis: along } => {
+            let kernel = SoftmaxF32::new(&placed(&x), &placed(&out), axis(*along));
+            super::movers::whole("softmax", move |src: &[f32], dst| kernel.run(src, dst))
+        }
+        Op::Reduce { kind, axes } => {
+            let axes: Vec<usize> = axes.iter().map(|&a| axis(a)).collect();
+            let kernel = ReduceF32::new(*kind, &placed(&x), &axes, &placed(&out));
+            super::movers::whole("reduce", move |src: &[f32], dst| kernel.run(src, dst))
+        }
+        Op::Resize { output, scale, coords, .. } => {
+            let kernel = BilinearF32::new(x.channels(), x.rows_columns(), *output, *scale, *coords);
+            by_rows("bilinear", &out, move |s, d, r| kernel.run(s, d, r))
+        }
+        Op::Focus => {
+            return Err(Error::unsupported(
+                "Focus without a convolution behind it; run it with `--engine tract`",
+            ));
+        }
+        _ => return Err(Error::unsupported("no float kernel")),
+    };
+    p.push(node.name.clone(), node.op.name(), node.output, reads, out, work);
+    Ok(())
+}
+
+/// Placement in physical dimensions.
+fn placed(loc: &Loc) -> Strided {
+    Strided { dims: loc.dims.clone(), strides: loc.strides(), offset: 0 }
+}
+
+fn conv(
+    (x, out): (&Loc, &Loc),
+    (attrs, groups, activation): (&WindowAttrs, usize, Option<Unary>),
+    [outputs, inputs, kh, kw]: [usize; 4],
+    weights: &[f32],
+    bias: Option<&[f32]>,
+) -> Work {
+    let (taps, row) = (kh * kw, inputs * kh * kw);
+    let channels_last: Vec<f32> =
+        (0..weights.len()).map(|i| weights[i / row * row + (i % inputs) * taps + i % row / inputs]).collect();
+    let window = window_of(x, out, attrs);
+    let kernel = ConvF32::new(window, x.channels(), outputs, groups, &channels_last, bias, activation);
+    let scratch_bytes = kernel.scratch_len() * 4;
+    let run: Run = Box::new(move |part: &mut Part| {
+        let (src, rows) = (part.input(0), part.rows());
+        let (dst, scratch) = part.output();
+        kernel.run(src, dst, rows, scratch);
+    });
+    Work {
+        kernel: if groups > 1 { "f32-conv-grouped" } else { "f32-conv-gemm" }.to_owned(),
+        weights_bytes: weights.len() * 4,
+        scratch_bytes,
+        macs: (out.pixels() * weights.len()) as u64,
+        unit: out.rows_columns()[1],
+        run,
+    }
+}
+
+/// A function of each element.
+pub(super) fn unary(f: Unary, out: &Loc) -> Work {
+    let channels = out.channels();
+    by_pixels("unary", move |src, dst, pixels| map_pixels(f, src, dst, pixels, channels))
+}
+
+fn pool((x, out): (&Loc, &Loc), kind: PoolKind, attrs: &WindowAttrs, counted: Option<[usize; 2]>) -> Work {
+    let counted_pad_end = counted.map(|tail| [attrs.pad[2] - tail[0], attrs.pad[3] - tail[1]]);
+    let kernel = PoolF32::new(kind, window_of(x, out, attrs), x.channels(), counted_pad_end);
+    by_rows("pool", out, move |s, d, r| kernel.run(s, d, r))
+}
+
+fn binary(kind: Binary, activation: Option<Unary>, (a, b): (&Loc, &Loc), out: &Loc) -> Work {
+    let dst = logical(out);
+    let mut order: Vec<usize> = (0..dst.dims.len()).collect();
+    order.sort_by_key(|&axis| std::cmp::Reverse(dst.strides[axis]));
+    let along = |loc: &Loc| logical(loc).broadcast(&dst.dims).transposed(&order);
+    let kernel = BinaryF32::new(kind, activation, &along(a), &along(b), &dst.transposed(&order));
+    let run: Run = Box::new(move |part: &mut Part| {
+        let (a, b) = (part.input(0), part.input(1));
+        let (dst, _) = part.output::<f32, u8>();
+        kernel.run(a.data, b.data, dst.data);
+    });
+    Work { kernel: "binary".into(), weights_bytes: 0, scratch_bytes: 0, macs: 0, unit: 0, run }
+}
+
+fn by_rows(
+    kernel: &str,
+    out: &Loc,
+    run: impl Fn(Plane<'_, f32>, PlaneMut<'_, f32>, Range<usize>) + Send + Sync + 'static,
+) -> Work {
+    Work {
+        kernel: kernel.to_owned(),
+        weights_bytes: 0,
+        scratch_bytes: 0,
+        macs: 0,
+        unit: out.rows_columns()[1],
+        run: Box::new(move |part: &mut Part| {
+            let (src, rows) = (part.input(0), part.rows());
+            run(src, part.output::<_, u8>().0, rows);
+        }),
+    }
+}
+
+/// `run(operand from the part's first pixel on, result, pixels)`.
+fn by_pixels(
+    kernel: &str,
+    run: impl Fn(Plane<'_, f32>, PlaneMut<'_, f32>, usize) + Send + Sync + 'static,
+) -> Work {
+    Work {
+        kernel: kernel.to_owned(),
+        weights_bytes: 0,
+        scratch_bytes: 0,
+        macs: 0,
+        unit: 1,
+        run: Box::new(move |part: &mut Part| {
+            let (src, pixels): (Plane<'_, f32>, _) = (part.input(0), part.pixels());
+            let src = Plane { data: &src.data[pixels.start * src.pitch..], ..src };
+            run(src, part.output::<_, u8>().0, pixels.len());
+        }),
+    }
+}

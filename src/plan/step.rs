@@ -1,0 +1,129 @@
+//! A step: a kernel with its operands' places, and how its work is shared between threads.
+
+use super::Loc;
+use crate::engine::memory::{Element, Memory};
+use crate::kernels::{Plane, PlaneMut};
+use crate::limits::{ARENA_ALIGN, CHANNEL_GROUP};
+use crate::tensor::{Quant, Shape};
+use crate::threads::Pool;
+use std::ops::Range;
+
+/// Fewest multiply-accumulates (or bytes moved) that are worth waking another thread for.
+const PART_WORK_MIN: u64 = 1 << 16;
+
+/// What a kernel does, with all its parameters bound. It allocates nothing and cannot fail.
+pub type Run = Box<dyn Fn(&mut Part<'_>) + Send + Sync>;
+
+/// A kernel chosen for a node.
+pub struct Work {
+    /// Name of the kernel, with its instruction set where it has one.
+    pub kernel: String,
+    /// Bytes of weights and tables it holds.
+    pub weights_bytes: usize,
+    /// Bytes of scratch memory that each thread needs.
+    pub scratch_bytes: usize,
+    /// Multiply-accumulate operations.
+    pub macs: u64,
+    /// Pixels of the result that make up the smallest share of a thread; 0: the work cannot be shared.
+    pub unit: usize,
+    /// The kernel.
+    pub run: Run,
+}
+
+/// One operation on the arena.
+pub struct Step {
+    /// Name of the node in the model file.
+    pub name: String,
+    /// Operator.
+    pub op: String,
+    /// Logical shape of the result.
+    pub shape: Shape,
+    /// Grid of the result, if it is int8.
+    pub quant: Option<Quant>,
+    /// Operands.
+    pub reads: Vec<Loc>,
+    /// Result. No operand lies in the same buffer.
+    pub write: Loc,
+    /// The kernel.
+    pub work: Work,
+}
+
+impl Step {
+    /// Runs the kernel on all threads. `offsets` are those of the plan; scratch memory, of
+    /// [`Plan::scratch_bytes`](super::Plan::scratch_bytes) for each thread, starts at `scratch`.
+    pub fn run(&self, memory: &Memory, offsets: &[usize], scratch: usize, pool: &Pool) {
+        let units = if self.work.unit == 0 { 1 } else { self.write.pixels().div_ceil(self.work.unit) };
+        let work = self.work.macs.max(self.write.extent() as u64);
+        let parts = pool.threads().min(units).min((work / PART_WORK_MIN) as usize).max(1);
+        let each = units.div_ceil(parts);
+        pool.run(parts, &|index| {
+            let pixels = match self.work.unit {
+                0 => 0..self.write.pixels(),
+                unit => {
+                    let end = ((index + 1) * each * unit).min(self.write.pixels());
+                    (index * each * unit).min(end)..end
+                }
+            };
+            let scratch = scratch + index * self.work.scratch_bytes.next_multiple_of(ARENA_ALIGN);
+            if !pixels.is_empty() {
+                (self.work.run)(&mut Part { step: self, memory, offsets, scratch, pixels });
+            }
+        });
+    }
+}
+
+/// The share of a step that one thread does: some pixels of the result.
+pub struct Part<'a> {
+    step: &'a Step,
+    memory: &'a Memory,
+    offsets: &'a [usize],
+    scratch: usize,
+    pixels: Range<usize>,
+}
+
+impl<'a> Part<'a> {
+    /// Pixels of the result to write.
+    pub fn pixels(&self) -> Range<usize> {
+        self.pixels.clone()
+    }
+
+    /// Rows of the result to write, for kernels whose unit is a row.
+    pub fn rows(&self) -> Range<usize> {
+        let width = self.step.work.unit.max(1);
+        self.pixels.start / width..self.pixels.end / width
+    }
+
+    /// Operand `i`, whole.
+    pub fn input<T: Element>(&self, i: usize) -> Plane<'a, T> {
+        let loc = &self.step.reads[i];
+        assert_eq!(T::DTYPE, Some(loc.dtype), "operand {i} has another element type");
+        let elements = match loc.pixels() {
+            0 => 0,
+            pixels => (pixels - 1) * loc.pitch + loc.channels().next_multiple_of(CHANNEL_GROUP),
+        };
+        let byte = self.offsets[loc.buffer] + loc.start * size_of::<T>();
+        // SAFETY: the planner gives a result no bytes of a buffer that lives (property-tested in
+        // `plan::arena`) and no buffer of its own operands, so nobody writes here during this step.
+        let data = unsafe { self.memory.view(byte, elements) };
+        Plane { data, pitch: loc.pitch }
+    }
+
+    /// This part's pixels of the result, and scratch memory.
+    pub fn output<T: Element, S: Element>(&mut self) -> (PlaneMut<'_, T>, &mut [S]) {
+        let loc = &self.step.write;
+        assert_eq!(T::DTYPE, Some(loc.dtype), "the result has another element type");
+        let elements = match self.pixels.len() {
+            0 => 0,
+            pixels => (pixels - 1) * loc.pitch + loc.channels(),
+        };
+        let first = loc.start + self.pixels.start * loc.pitch;
+        let byte = self.offsets[loc.buffer] + first * size_of::<T>();
+        // SAFETY: parts have disjoint pixels, `&mut self` keeps this part from taking its pixels twice, and
+        // operands lie in other buffers.
+        let data = unsafe { self.memory.view_mut(byte, elements) };
+        let scratch_elements = self.step.work.scratch_bytes / size_of::<S>();
+        // SAFETY: each part has scratch bytes of its own, behind all buffers.
+        let scratch = unsafe { self.memory.view_mut(self.scratch, scratch_elements) };
+        (PlaneMut { data, pitch: loc.pitch }, scratch)
+    }
+}
