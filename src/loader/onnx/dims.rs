@@ -2,7 +2,8 @@
 
 use super::call::{Call, axes, axis};
 use crate::error::{Error, Result};
-use crate::tensor::Shape;
+use crate::limits::RANK_MAX;
+use crate::tensor::{Shape, ShapeError};
 
 /// Target of `Reshape`: 0 copies an extent (unless `allowzero`), one −1 takes what is left.
 pub fn reshape(call: &Call, dims: &[usize]) -> Result<Vec<usize>> {
@@ -59,6 +60,9 @@ pub fn squeeze(call: &Call, dims: &[usize]) -> Result<Vec<usize>> {
 /// `Unsqueeze`: axes of extent 1 at the named places of the result.
 pub fn unsqueeze(call: &Call, dims: &[usize]) -> Result<Vec<usize>> {
     let list = call.ints_of("axes", 1)?.ok_or_else(|| Error::bad_model("the axes are missing"))?;
+    if dims.len() + list.len() > RANK_MAX {
+        return Err(ShapeError::Rank(dims.len() + list.len()).into());
+    }
     let mut result = dims.to_vec();
     for a in axes(&list, dims.len() + list.len())? {
         // Ascending, so each place is inside the result so far; `axes` refused repetitions.

@@ -99,9 +99,10 @@ pub fn pick(
     match tensor.data() {
         Data::F32(v) => Constant::reals(shape, indices.map(|i| v[i]).collect()),
         Data::I64(v) => Constant::ints(kind, shape, indices.map(|i| v[i]).collect()),
-        Data::Q8 { .. } => {
-            let v = tensor.to_f32();
-            Constant::reals(shape, indices.map(|i| v[i]).collect())
+        Data::Q8 { codes, scales } => {
+            let per_scale = (codes.len() / scales.len().max(1)).max(1);
+            let real = |i: usize| scales[i / per_scale] * f32::from(codes[i]);
+            Constant::reals(shape, indices.map(real).collect())
         }
     }
 }
@@ -219,13 +220,15 @@ fn concat(budget: &mut Budget, call: &Call, kind: Kind) -> Result<Constant> {
     }
 }
 
-/// Row `0` of each list, then row `1` of each, and so on; each list has `rows` rows.
+/// Row 0 of each list, then row 1 of each, and so on; each list has `rows` rows.
 fn interleave<T: Copy>(lists: &[&[T]], rows: usize) -> Vec<T> {
-    let row = |list: &[T], r: usize| {
-        let length = list.len() / rows;
-        list[r * length..(r + 1) * length].to_vec()
+    let row = |r: usize| {
+        lists.iter().flat_map(move |list| {
+            let length = list.len() / rows;
+            &list[r * length..(r + 1) * length]
+        })
     };
-    (0..rows).flat_map(|r| lists.iter().flat_map(move |list| row(list, r))).collect()
+    (0..rows).flat_map(row).copied().collect()
 }
 
 /// Conversion to `TensorProto.DataType` `to`; reals are truncated.

@@ -7,7 +7,7 @@ use super::translate;
 use super::wire::Message;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Op, ValueId};
-use crate::limits::FOLDED_BYTES_MAX;
+use crate::limits::{FOLDED_BYTES_MAX, INPUT_SIDE_MIN};
 use crate::loader::LoadOptions;
 use crate::tensor::{Data, Shape, Tensor};
 use std::collections::HashMap;
@@ -247,6 +247,11 @@ impl<'a> Importer<'a> {
         }
     }
 
+    /// Whether a constant is a value of the graph.
+    pub fn is_pushed(&self, tensor: &Arc<Tensor>) -> bool {
+        self.pushed.contains_key(&Arc::as_ptr(tensor))
+    }
+
     /// Adds a constant to the graph, once.
     pub fn push_constant(&mut self, name: &str, tensor: Arc<Tensor>) -> Result<ValueId> {
         let key = Arc::as_ptr(&tensor);
@@ -260,23 +265,44 @@ impl<'a> Importer<'a> {
 
     /// Adds the node's operator; its result is named as in the file.
     pub fn push(&mut self, call: &Call, op: Op, inputs: Vec<ValueId>) -> Result<ValueId> {
-        self.graph.push(call.node.display_name(), op, inputs, call.output())
+        self.push_named(call, op, inputs, call.node.display_name().into(), call.output().into())
     }
 
     /// Adds one of several operators that the node becomes.
     pub fn push_part(&mut self, call: &Call, part: &str, op: Op, inputs: Vec<ValueId>) -> Result<ValueId> {
         let named = |name: &str| format!("{name}/{part}");
-        self.graph.push(named(call.node.display_name()), op, inputs, named(call.output()))
+        self.push_named(call, op, inputs, named(call.node.display_name()), named(call.output()))
+    }
+
+    /// Adds the operator that makes output `i` of a node with several.
+    pub fn push_output(&mut self, call: &Call, i: usize, op: Op, inputs: Vec<ValueId>) -> Result<ValueId> {
+        let output = call.node.outputs[i];
+        self.push_named(call, op, inputs, call.node.display_name().into(), output.into())
+    }
+
+    fn push_named(
+        &mut self,
+        call: &Call,
+        op: Op,
+        inputs: Vec<ValueId>,
+        name: String,
+        output: String,
+    ) -> Result<ValueId> {
+        let mut pushed = self.graph.push(name, op, inputs, output);
+        if let Err(Error::BadModel { place, .. } | Error::Unsupported { place, .. }) = &mut pushed {
+            // The graph knows the name only.
+            place.node = Some(call.node.label());
+        }
+        pushed
     }
 }
 
-/// Fills in which node failed, replacing the plain name that the graph gives.
-fn at_node(mut error: Error, node: &NodeProto<'_>) -> Error {
-    if let Error::BadModel { place, .. } | Error::Unsupported { place, .. } = &mut error {
+/// Fills in which node failed, where nothing nearer to the cause is known.
+fn at_node(error: Error, node: &NodeProto<'_>) -> Error {
+    error.at(|place| {
         place.node = Some(node.label());
-        place.byte = place.byte.or(Some(node.byte));
-    }
-    error
+        place.byte = Some(node.byte);
+    })
 }
 
 fn opset(model: &ModelProto<'_>) -> Result<i64> {
@@ -311,7 +337,8 @@ fn input_shape(input: &ValueInfo<'_>, options: &LoadOptions) -> Result<(Shape, O
         let what = format!("the batch is fixed to {n}; export with batch 1 or a dynamic batch");
         return Err(unsupported(what));
     }
-    if matches!(w, Some(1 | 3 | 4)) && !matches!(c, Some(1 | 3 | 4)) {
+    let channels_last = matches!(w, Some(1 | 3 | 4)) && c.is_none_or(|c| c >= INPUT_SIDE_MIN as i64);
+    if channels_last {
         return Err(unsupported("the input looks like [N,H,W,C]; export the model in channels-first order"));
     }
     let side = |d: Option<i64>| d.map(|d| usize::try_from(d).expect("positive"));

@@ -25,6 +25,9 @@ mod translate;
 mod window;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 use super::{LoadOptions, Model};
 use crate::error::Result;
 use std::path::Path;

@@ -21,19 +21,21 @@ pub fn image(cx: &Importer<'_>, call: &Call, id: ValueId) -> Result<[usize; 4]> 
 }
 
 /// Weights of operand `i`: real or int8 with one scale per output channel.
-fn weights(call: &Call, i: usize) -> Result<Arc<Tensor>> {
+fn weights(cx: &Importer<'_>, call: &Call, i: usize) -> Result<Arc<Tensor>> {
     let Constant::Tensor(_, tensor) = call.constant(i)? else {
         return Err(unsupported("int8 weights that no DequantizeLinear gives a scale"));
     };
-    let finite = match tensor.data() {
-        Data::F32(v) => v.iter().all(|x| x.is_finite()),
-        Data::Q8 { .. } => true,
+    match tensor.data() {
+        Data::F32(values) => {
+            // A tensor that is in the graph already has been looked at.
+            if !cx.is_pushed(tensor) && !values.iter().all(|x| x.is_finite()) {
+                return Err(Error::bad_model(format!("operand {i} holds NaN or infinity")));
+            }
+        }
+        Data::Q8 { .. } => {}
         Data::I64(_) => return Err(Error::bad_model("weights that are integers")),
-    };
-    match finite {
-        true => Ok(tensor.clone()),
-        false => Err(Error::bad_model(format!("operand {i} holds NaN or infinity"))),
     }
+    Ok(tensor.clone())
 }
 
 /// Optional bias: operand `i` flattened to `channels` reals.
@@ -61,7 +63,7 @@ fn groups(call: &Call) -> Result<usize> {
 /// `Conv`.
 pub fn conv(cx: &mut Importer<'_>, call: &Call) -> Result<Known> {
     let x = cx.value(call, 0)?;
-    let w = weights(call, 1)?;
+    let w = weights(cx, call, 1)?;
     let [o, _, rows, columns] = kernel_of(call, w.shape())?;
     let [_, _, h, width] = image(cx, call, x)?;
     let window = window(call, [h, width], Some([rows, columns]))?;
@@ -74,7 +76,7 @@ pub fn conv(cx: &mut Importer<'_>, call: &Call) -> Result<Known> {
 /// `ConvTranspose`.
 pub fn conv_transpose(cx: &mut Importer<'_>, call: &Call) -> Result<Known> {
     let x = cx.value(call, 0)?;
-    let w = weights(call, 1)?;
+    let w = weights(cx, call, 1)?;
     let [_, per_group, rows, columns] = kernel_of(call, w.shape())?;
     let [_, _, h, width] = image(cx, call, x)?;
     let groups = groups(call)?;
@@ -143,7 +145,7 @@ fn transposed(cx: &mut Importer<'_>, w: &Tensor) -> Result<Arc<Tensor>> {
 pub fn gemm(cx: &mut Importer<'_>, call: &Call) -> Result<Known> {
     call.require("transA", 0)?;
     let x = cx.value(call, 0)?;
-    let mut w = weights(call, 1)?;
+    let mut w = weights(cx, call, 1)?;
     if call.int("transB", 0)? == 0 {
         w = transposed(cx, &w)?;
     }
@@ -195,7 +197,7 @@ pub fn matmul(cx: &mut Importer<'_>, call: &Call) -> Result<Known> {
         return Err(unsupported("MatMul of two computed tensors"));
     }
     let x = cx.value(call, 0)?;
-    let mut w = weights(call, 1)?;
+    let mut w = weights(cx, call, 1)?;
     if let [1, matrix @ ..] = w.shape().dims()
         && matrix.len() == 2
         && cx.graph.shape(x).rank() >= 3

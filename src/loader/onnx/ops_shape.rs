@@ -74,9 +74,8 @@ pub fn split(cx: &mut Importer<'_>, call: &Call) -> Result<Vec<Known>> {
     let (axis, sizes) = dims::split(call, &from)?;
     let mut start = 0;
     let mut parts = Vec::with_capacity(sizes.len());
-    for (size, &name) in sizes.into_iter().zip(&call.node.outputs) {
-        let op = part_of(&from, axis, start, size);
-        let part = cx.graph.push(call.node.display_name(), op, vec![x], name)?;
+    for (i, size) in sizes.into_iter().enumerate() {
+        let part = cx.push_output(call, i, part_of(&from, axis, start, size), vec![x])?;
         parts.push(Known::data(part, grid));
         start += size;
     }

@@ -31,6 +31,7 @@ impl Parameters {
         if scales.shape().rank() > 1 {
             return Err(unsupported(format!("scales of shape {}", scales.shape())));
         }
+        cx.budget.spend(scales.bytes() * 2)?;
         let scales = scales.to_f32();
         if let Some(bad) = scales.iter().find(|s| !s.is_finite() || **s < 0.0) {
             return Err(Error::bad_model(format!("a scale of {bad}")));
@@ -112,6 +113,9 @@ fn quantize_constant(
     let tensor = cx.reals(constant)?;
     let shape = tensor.shape().clone();
     cx.budget.spend(shape.elements() * 6)?;
+    if let Some(bad) = parameters.scales.iter().find(|s| !s.is_normal()) {
+        return Err(Error::bad_model(format!("a scale of {bad}")));
+    }
     let (lo, hi) = if unsigned { (0.0, 255.0) } else { (-128.0, 127.0) };
     let code = |(x, channel): (f32, usize)| {
         let zero_point = parameters.zero_points[channel] as f32;

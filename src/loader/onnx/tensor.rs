@@ -287,7 +287,7 @@ fn half(bits: u16) -> f32 {
     let magnitude = match exponent {
         0 => fraction as f32 / (1u32 << 24) as f32,
         31 => f32::from_bits(0x7f80_0000 | fraction << 13),
-        _ => f32::from_bits(exponent + 112 << 23 | fraction << 13),
+        _ => f32::from_bits(((exponent + 112) << 23) | (fraction << 13)),
     };
     if bits & 0x8000 == 0 { magnitude } else { -magnitude }
 }
