@@ -58,7 +58,8 @@ fn a_warm_engine_allocates_nothing() {
 #[test]
 fn a_warm_detector_allocates_nothing() {
     let _turn = TURN.lock().unwrap_or_else(|e| e.into_inner());
-    let (Some(model), Some(picture)) = (shared::shared("models/i8e.param"), shared::shared("data/images/bus.jpg"))
+    let (Some(model), Some(picture)) =
+        (shared::shared("models/i8e.param"), shared::shared("data/images/bus.jpg"))
     else {
         return;
     };

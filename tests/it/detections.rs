@@ -49,16 +49,14 @@ fn yolov5_lite_e_from_onnx() {
 
 #[test]
 fn yolov5_lite_e_from_ncnn() {
-    let known =
-        [("bus", 0.87, None), ("person", 0.81, None), ("person", 0.81, None), ("person", 0.72, None)];
+    let known = [("bus", 0.87, None), ("person", 0.81, None), ("person", 0.81, None), ("person", 0.72, None)];
     assert_finds("e.param", Some(320), "bus", &known);
     assert_finds("e.param", Some(320), "person", &known);
 }
 
 #[test]
 fn yolov5_lite_s_from_ncnn() {
-    let known =
-        [("bus", 0.88, None), ("person", 0.88, None), ("person", 0.82, None), ("person", 0.80, None)];
+    let known = [("bus", 0.88, None), ("person", 0.88, None), ("person", 0.82, None), ("person", 0.80, None)];
     assert_finds("s.param", Some(320), "bus", &known);
     assert_finds("s.param", Some(320), "person", &known);
 }

@@ -35,7 +35,15 @@ impl Builder {
     }
 
     /// A convolution with random int8 weights whose results have a standard deviation of about 1.
-    fn conv(&mut self, name: &str, x: ValueId, out: usize, kernel: usize, stride: usize, groups: usize) -> ValueId {
+    fn conv(
+        &mut self,
+        name: &str,
+        x: ValueId,
+        out: usize,
+        kernel: usize,
+        stride: usize,
+        groups: usize,
+    ) -> ValueId {
         let depth = self.channels(x) / groups;
         let fan_in = (depth * kernel * kernel) as f32;
         let shape = Shape::new([out, depth, kernel, kernel]).unwrap();
@@ -77,12 +85,7 @@ pub fn network() -> Graph {
     let stem = b.conv("stem", image, 18, 3, 2, 1);
     let stem = b.push("stem.relu", Op::Unary(Unary::Relu), &[stem]);
     let stem = b.grid(stem, 0.0, 5.0);
-    let pool = Op::Pool {
-        kind: PoolKind::Max,
-        window: window(3, 2),
-        count_include_pad: false,
-        tail: [0, 0],
-    };
+    let pool = Op::Pool { kind: PoolKind::Max, window: window(3, 2), count_include_pad: false, tail: [0, 0] };
     let pooled = b.push("pool", pool, &[stem]);
     let depthwise = b.conv("depthwise", pooled, 18, 3, 1, 18);
     let depthwise = b.grid(depthwise, -6.0, 6.0);
