@@ -34,7 +34,8 @@ impl Builder {
         self.push(&name, Op::FakeQuant(Quant::from_range(lo, hi).unwrap()), &[x])
     }
 
-    /// A convolution with random int8 weights whose results have a standard deviation of about 1.
+    /// A convolution with random int8 weights (standard deviation 73) whose results keep the operand's size,
+    /// about, so that the grids below hold them.
     fn conv(
         &mut self,
         name: &str,
@@ -49,7 +50,7 @@ impl Builder {
         let shape = Shape::new([out, depth, kernel, kernel]).unwrap();
         let codes: Vec<i8> =
             (0..shape.elements()).map(|_| (self.dice.roll(255) as i32 - 127) as i8).collect();
-        let scales = (0..out).map(|i| (1.5 + 0.1 * (i % 5) as f32) / (73.0 * fan_in.sqrt())).collect();
+        let scales = (0..out).map(|i| (0.6 + 0.05 * (i % 5) as f32) / (73.0 * fan_in.sqrt())).collect();
         let weights = Tensor::new(shape, Data::Q8 { codes, scales }).unwrap();
         let bias: Vec<f32> = (0..out).map(|_| self.dice.roll(100) as f32 / 100.0 - 0.5).collect();
         let bias = Tensor::new(Shape::new([out]).unwrap(), Data::F32(bias)).unwrap();
@@ -84,29 +85,29 @@ pub fn network() -> Graph {
     let image = b.grid(image, 0.0, 1.0);
     let stem = b.conv("stem", image, 18, 3, 2, 1);
     let stem = b.push("stem.relu", Op::Unary(Unary::Relu), &[stem]);
-    let stem = b.grid(stem, 0.0, 5.0);
+    let stem = b.grid(stem, 0.0, 2.5);
     let pool = Op::Pool { kind: PoolKind::Max, window: window(3, 2), count_include_pad: false, tail: [0, 0] };
     let pooled = b.push("pool", pool, &[stem]);
     let depthwise = b.conv("depthwise", pooled, 18, 3, 1, 18);
-    let depthwise = b.grid(depthwise, -6.0, 6.0);
+    let depthwise = b.grid(depthwise, -2.5, 2.5);
     let pointwise = b.conv("pointwise", depthwise, 42, 1, 1, 1);
     let pointwise = b.push("pointwise.silu", Op::Unary(Unary::Silu), &[pointwise]);
-    let pointwise = b.grid(pointwise, -0.2785, 6.0);
+    let pointwise = b.grid(pointwise, -0.2785, 2.5);
 
     let left = b.slice("left", pointwise, 0..21);
     let right = b.slice("right", pointwise, 21..42);
     let right = b.conv("branch", right, 21, 1, 1, 1);
     let right = b.push("branch.relu", Op::Unary(Unary::Relu), &[right]);
-    let right = b.grid(right, 0.0, 4.0);
+    let right = b.grid(right, 0.0, 2.0);
     let joined = b.push("concat", Op::Concat { axis: 1 }, &[left, right]);
-    let joined = b.grid(joined, -0.2785, 6.0);
+    let joined = b.grid(joined, -0.2785, 2.5);
     let shuffle = (0..42).map(|i| (i % 2) * 21 + i / 2).collect();
     let shuffled = b.push("shuffle", Op::Gather { axis: 1, indices: shuffle }, &[joined]);
 
     let deep = b.conv("deep", shuffled, 42, 3, 1, 1);
-    let deep = b.grid(deep, -6.0, 6.0);
+    let deep = b.grid(deep, -2.5, 2.5);
     let sum = b.push("sum", Op::Binary { kind: Binary::Add, activation: None }, &[deep, shuffled]);
-    let sum = b.grid(sum, -7.0, 9.0);
+    let sum = b.grid(sum, -2.8, 4.0);
     let up = Op::Resize {
         output: [24, 32],
         scale: [2.0, 2.0],
@@ -115,7 +116,7 @@ pub fn network() -> Graph {
     };
     let up = b.push("up", up, &[sum]);
     let merged = b.push("merge", Op::Concat { axis: 1 }, &[up, stem]);
-    let merged = b.grid(merged, -7.0, 9.0);
+    let merged = b.grid(merged, -2.8, 4.0);
     let fine = b.conv("head.fine", merged, 21, 1, 1, 1);
     let coarse = b.conv("head.coarse", sum, 21, 1, 1, 1);
     b.graph.outputs = vec![fine, coarse];
