@@ -18,10 +18,9 @@ pub mod moves;
 mod packed;
 pub mod pool;
 pub mod reference;
+mod taps;
 #[cfg(test)]
 mod testing;
-
-use std::ops::Range;
 
 /// Read access to an image tensor, or to a range of its channels.
 ///
@@ -74,11 +73,6 @@ impl Window {
     /// Whether every output pixel reads exactly the input pixel at its own place.
     pub fn is_pointwise(&self) -> bool {
         self.kernel == [1, 1] && self.stride == [1, 1] && self.pad == [0, 0] && self.input == self.output
-    }
-
-    /// Output pixels of `rows`, row-major.
-    fn pixels(&self, rows: &Range<usize>) -> Range<usize> {
-        rows.start * self.output[1]..rows.end * self.output[1]
     }
 }
 
