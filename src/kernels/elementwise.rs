@@ -204,7 +204,7 @@ fn quantize_body(
 /// quotient can be cut before it is rounded. Not a number is code 0, as it is there.
 #[inline(always)]
 fn quantize_one(quant: Quant, real: f32) -> i8 {
-    let steps = (real / quant.scale).max(-512.0).min(512.0) + MAGIC;
+    let steps = (real / quant.scale).clamp(-512.0, 512.0) + MAGIC;
     let code = (steps.to_bits() as i32).wrapping_sub(MAGIC.to_bits() as i32) + i32::from(quant.zero_point);
     if real.is_nan() { 0 } else { code.clamp(-128, 127) as i8 }
 }
