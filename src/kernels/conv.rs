@@ -9,7 +9,7 @@ use super::{Epilogue, Filter, Plane, PlaneMut, Window};
 use crate::limits::CHANNEL_GROUP;
 use std::ops::Range;
 
-/// A convolution, ready to run. Equals [`reference`](super::reference) byte for byte.
+/// A convolution, ready to run. Equals [`reference`](mod@super::reference) byte for byte.
 #[derive(Debug)]
 pub struct ConvI8 {
     window: Window,

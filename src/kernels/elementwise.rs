@@ -1,4 +1,4 @@
-//! Kernels that treat every code alike. Each equals its namesake in [`reference`](super::reference).
+//! Kernels that treat every code alike. Each equals its namesake in [`reference`](mod@super::reference).
 
 use super::arch::{self, per_isa};
 use super::isa::Isa;

@@ -1,13 +1,12 @@
 //! Compute kernels: what an operator does to bytes, and nothing else.
 //!
-//! [`reference`] is the specification of int8 arithmetic; every other int8 kernel gives the same bytes on
+//! [`mod@reference`] is the specification of int8 arithmetic; every other int8 kernel gives the same bytes on
 //! the same input, on every instruction set, however the rows are split. Kernels know nothing of graphs,
 //! files or time. Images are NHWC: the channels of a pixel lie together, pixels are `pitch` elements apart,
 //! rows follow each other without a gap.
 
 mod arch;
 pub mod conv;
-
 mod depthwise;
 mod dot;
 pub mod elementwise;
