@@ -1,4 +1,4 @@
-//! Kernels that move codes and change none. Each equals its namesake in [`reference`](super::reference).
+//! Kernels that move codes and change none. Each equals its namesake in [`reference`](mod@super::reference).
 
 use super::arch::per_isa;
 use super::{Plane, PlaneMut, gapless};

@@ -1,4 +1,4 @@
-//! Kernels that treat every code alike. Each equals its namesake in [`reference`](super::reference).
+//! Kernels that treat every code alike. Each equals its namesake in [`reference`](mod@super::reference).
 
 use super::arch::{self, per_isa};
 use super::channels::copy_channels;
@@ -93,7 +93,7 @@ mod doors {
             operands: [Plane<'_, i8>; 2],
             dst: PlaneMut<'_, i8>,
             pixels: Range<usize>,
-        ) = add_body
+        ) = pairwise_body
     }
 
     per_isa! {
@@ -104,62 +104,83 @@ mod doors {
             operands: [Plane<'_, i8>; 2],
             dst: PlaneMut<'_, i8>,
             pixels: Range<usize>,
-        ) = mul_body
+        ) = pairwise_body
     }
 }
 use doors::{add_codes, mul_codes};
 
+/// 1.5 · 2²³. A sum of this and a number between −2²² and 2²² has no bits for a fraction: the addition itself
+/// rounds half to even, and the integer stands in the low bits.
+const MAGIC: f32 = 12_582_912.0;
+
 /// Rounds a number of steps of the output grid to a code.
-///
-/// Between −255 and 255 the sum with 1.5 · 2²³ has no bits left for a fraction: the addition itself rounds
-/// half to even, and the integer stands in its low bits.
 #[inline(always)]
 fn round(steps: f32, range: CodeRange) -> i8 {
-    const MAGIC: f32 = 12_582_912.0;
     let zero = i32::from(range.zero_point);
     let (lo, hi) = ((i32::from(range.lo) - zero) as f32, (i32::from(range.hi) - zero) as f32);
     let bits = (steps.max(lo).min(hi) + MAGIC).to_bits() as i32;
     bits.wrapping_sub(MAGIC.to_bits() as i32).wrapping_add(zero) as i8
 }
 
-#[inline(always)]
-fn add_body(
-    add: &Add,
-    channels: usize,
-    [a, b]: [Plane<'_, i8>; 2],
-    dst: PlaneMut<'_, i8>,
-    pixels: Range<usize>,
-) {
-    let (len, runs) = gapless(channels, pixels.len(), &[a.pitch, b.pitch, dst.pitch]);
-    let (zero_points, [scale_a, scale_b], range) =
-        (add.zero_points.map(f32::from), add.multipliers, add.range);
-    for run in 0..runs {
-        let x = &a.data[(pixels.start + run) * a.pitch..][..len];
-        let y = &b.data[(pixels.start + run) * b.pitch..][..len];
-        for ((to, &x), &y) in dst.data[run * dst.pitch..][..len].iter_mut().zip(x).zip(y) {
-            let (x, y) = (f32::from(x) - zero_points[0], f32::from(y) - zero_points[1]);
-            *to = round(x * scale_a + y * scale_b, range);
-        }
+/// A function of two codes. Not a closure: a closure that is called from two places is not inlined, and then
+/// compiled without the instruction set of its door.
+trait Pairwise {
+    fn code(&self, x: i8, y: i8) -> i8;
+}
+
+impl Pairwise for Add {
+    #[inline(always)]
+    fn code(&self, x: i8, y: i8) -> i8 {
+        let x = f32::from(x) - f32::from(self.zero_points[0]);
+        let y = f32::from(y) - f32::from(self.zero_points[1]);
+        round(x * self.multipliers[0] + y * self.multipliers[1], self.range)
+    }
+}
+
+impl Pairwise for Mul {
+    #[inline(always)]
+    fn code(&self, x: i8, y: i8) -> i8 {
+        let x = i32::from(x) - i32::from(self.zero_points[0]);
+        let y = i32::from(y) - i32::from(self.zero_points[1]);
+        round((x * y) as f32 * self.multiplier, self.range)
     }
 }
 
 #[inline(always)]
-fn mul_body(
-    mul: &Mul,
+fn pairwise_body(
+    function: &impl Pairwise,
     channels: usize,
     [a, b]: [Plane<'_, i8>; 2],
     dst: PlaneMut<'_, i8>,
     pixels: Range<usize>,
 ) {
     let (len, runs) = gapless(channels, pixels.len(), &[a.pitch, b.pitch, dst.pitch]);
-    let (zero_points, multiplier, range) = (mul.zero_points.map(i32::from), mul.multiplier, mul.range);
     for run in 0..runs {
         let x = &a.data[(pixels.start + run) * a.pitch..][..len];
         let y = &b.data[(pixels.start + run) * b.pitch..][..len];
-        for ((to, &x), &y) in dst.data[run * dst.pitch..][..len].iter_mut().zip(x).zip(y) {
-            let product = (i32::from(x) - zero_points[0]) * (i32::from(y) - zero_points[1]);
-            *to = round(product as f32 * multiplier, range);
+        zip(function, x, y, &mut dst.data[run * dst.pitch..][..len]);
+    }
+}
+
+/// Blocks whose length is known; the last one overlaps its neighbour.
+#[inline(always)]
+fn zip(function: &impl Pairwise, x: &[i8], y: &[i8], to: &mut [i8]) {
+    const BLOCK: usize = 32;
+    let Some(last) = to.len().checked_sub(BLOCK) else {
+        for ((to, &x), &y) in to.iter_mut().zip(x).zip(y) {
+            *to = function.code(x, y);
         }
+        return;
+    };
+    let mut at = 0;
+    loop {
+        for ((to, &x), &y) in to[at..][..BLOCK].iter_mut().zip(&x[at..][..BLOCK]).zip(&y[at..][..BLOCK]) {
+            *to = function.code(x, y);
+        }
+        if at == last {
+            return;
+        }
+        at = last.min(at + BLOCK);
     }
 }
 
@@ -175,9 +196,18 @@ fn quantize_body(
     for run in 0..runs {
         let from = &src.data[(pixels.start + run) * src.pitch..][..len];
         for (to, &real) in dst.data[run * dst.pitch..][..len].iter_mut().zip(from) {
-            *to = quant.quantize(real);
+            *to = quantize_one(quant, real);
         }
     }
+}
+
+/// [`Quant::quantize`] without a saturating conversion, which is not vectorized: far from any code the
+/// quotient can be cut before it is rounded. Not a number is code 0, as it is there.
+#[inline(always)]
+fn quantize_one(quant: Quant, real: f32) -> i8 {
+    let steps = (real / quant.scale).clamp(-512.0, 512.0) + MAGIC;
+    let code = (steps.to_bits() as i32).wrapping_sub(MAGIC.to_bits() as i32) + i32::from(quant.zero_point);
+    if real.is_nan() { 0 } else { code.clamp(-128, 127) as i8 }
 }
 
 #[inline(always)]

@@ -5,11 +5,10 @@
 //! micro-kernel broadcasts one group of a pixel and multiplies it with the same group of every output
 //! channel. An instruction set supplies [`Dot`], and a door that calls [`conv`] with its tile.
 
-use super::arch::as_bytes;
 use super::dot::Dot;
 use super::job::{Job, Pixels, finish};
 use super::packed::Panel;
-use super::{Plane, Window};
+use super::taps::Taps;
 use crate::limits::CHANNEL_GROUP;
 
 /// Proves that what the micro-kernel touches without a bounds check is there.
@@ -27,25 +26,13 @@ fn check(job: &Job<'_>, tile_pixels: usize, lanes: usize) {
 #[inline(always)]
 pub(crate) unsafe fn conv<D: Dot, const MR: usize, const NV: usize>(dot: D, job: &mut Job<'_>) {
     check(job, MR, D::LANES);
-    let pixels = job.window.pixels(&job.rows);
-    let (pointwise, row_bytes) = (job.window.is_pointwise(), job.packed.row_bytes());
-    let src = Plane { data: as_bytes(job.src.data), pitch: job.src.pitch };
+    let (pixels, row_bytes) = (job.rows.len() * job.window.output[1], job.packed.row_bytes());
+    let mut taps = Taps::new(job, D::FLIP);
     let mut waiting = 0;
-    let mut place = Place { y: job.rows.start, x: 0 };
-    for first in pixels.clone().step_by(MR) {
-        let count = MR.min(pixels.end - first);
-        let rows = job.scratch.chunks_exact_mut(row_bytes).take(count);
-        if pointwise {
-            for (i, row) in rows.enumerate() {
-                copy_flipped(&src.data[(first + i) * src.pitch..][..row_bytes], D::FLIP, row);
-            }
-        } else {
-            for row in rows {
-                lay_out_taps(job.window, (src, job.groups), (job.zero_point, D::FLIP), place, row);
-                place.advance(job.window);
-            }
-        }
-        let tile = Pixels { first: first - pixels.start, count };
+    for first in (0..pixels).step_by(MR) {
+        let count = MR.min(pixels - first);
+        taps.lay_out(count, &mut job.scratch[..count * row_bytes]);
+        let tile = Pixels { first, count };
         // SAFETY: `check` compared every length with what the tile reads and writes.
         unsafe {
             match count {
@@ -55,77 +42,6 @@ pub(crate) unsafe fn conv<D: Dot, const MR: usize, const NV: usize>(dot: D, job:
         }
         // SAFETY: the look-up belongs to the caller's instruction set.
         unsafe { job.look_up(&mut waiting, tile.first + count) };
-    }
-}
-
-/// An output pixel.
-#[derive(Clone, Copy)]
-struct Place {
-    y: usize,
-    x: usize,
-}
-
-impl Place {
-    #[inline(always)]
-    fn advance(&mut self, window: &Window) {
-        self.x += 1;
-        if self.x == window.output[1] {
-            *self = Place { y: self.y + 1, x: 0 };
-        }
-    }
-}
-
-/// Copies the taps of one output pixel side by side; those in the padding are the zero point.
-#[inline(always)]
-fn lay_out_taps(
-    window: &Window,
-    (src, groups): (Plane<'_, u8>, usize),
-    (zero_point, flip): (i8, u8),
-    at: Place,
-    to: &mut [u8],
-) {
-    let run = groups * CHANNEL_GROUP;
-    let [height, width] = window.input;
-    let [kernel_rows, kernel_columns] = window.kernel;
-    let y = (at.y * window.stride[0]).wrapping_sub(window.pad[0]);
-    let x = (at.x * window.stride[1]).wrapping_sub(window.pad[1]);
-    let inside = x < width && x + (kernel_columns - 1) * window.dilation[1] < width;
-    let gapless = inside && window.dilation[1] == 1 && src.pitch == run;
-    for (ky, to) in to.chunks_exact_mut(run * kernel_columns).enumerate().take(kernel_rows) {
-        let row = y.wrapping_add(ky * window.dilation[0]);
-        if row >= height {
-            to.fill(zero_point as u8 ^ flip);
-        } else if gapless {
-            let from = (row * width + x) * run;
-            copy_flipped(&src.data[from..][..to.len()], flip, to);
-        } else {
-            for (kx, to) in to.chunks_exact_mut(run).enumerate() {
-                let column = x.wrapping_add(kx * window.dilation[1]);
-                match column < width {
-                    true => copy_flipped(&src.data[(row * width + column) * src.pitch..][..run], flip, to),
-                    false => to.fill(zero_point as u8 ^ flip),
-                }
-            }
-        }
-    }
-}
-
-/// Copies whole groups of codes, xored with `flip`; `from` is as long as `to`.
-///
-/// The last piece overlaps its neighbour: a loop over the rest would cost more than all the others.
-#[inline(always)]
-fn copy_flipped(from: &[u8], flip: u8, to: &mut [u8]) {
-    let mask = u128::from_ne_bytes([flip; 16]);
-    for (to, from) in to.as_chunks_mut().0.iter_mut().zip(from.as_chunks().0) {
-        *to = (u128::from_ne_bytes(*from) ^ mask).to_ne_bytes();
-    }
-    if let (Some(to), Some(from)) = (to.last_chunk_mut(), from.last_chunk()) {
-        *to = (u128::from_ne_bytes(*from) ^ mask).to_ne_bytes();
-    } else if let (Some(to), Some(from)) = (to.last_chunk_mut(), from.last_chunk()) {
-        *to = (u64::from_ne_bytes(*from) ^ u64::from_ne_bytes([flip; 8])).to_ne_bytes();
-    }
-    if let (Some(to), Some(from)) = (to.first_chunk_mut(), from.first_chunk()) {
-        *to = (u32::from_ne_bytes(*from) ^ u32::from_ne_bytes([flip; 4])).to_ne_bytes();
     }
 }
 

@@ -1,6 +1,6 @@
 //! Compute kernels: what an operator does to bytes, and nothing else.
 //!
-//! [`reference`] is the specification of int8 arithmetic; every other int8 kernel gives the same bytes on
+//! [`mod@reference`] is the specification of int8 arithmetic; every other int8 kernel gives the same bytes on
 //! the same input, on every instruction set, however the rows are split. Kernels know nothing of graphs,
 //! files or time. Images are NHWC: the channels of a pixel lie together, pixels are `pitch` elements apart,
 //! rows follow each other without a gap.
@@ -19,10 +19,9 @@ pub mod moves;
 mod packed;
 pub mod pool;
 pub mod reference;
+mod taps;
 #[cfg(test)]
 mod testing;
-
-use std::ops::Range;
 
 /// Read access to an image tensor, or to a range of its channels.
 ///
@@ -75,11 +74,6 @@ impl Window {
     /// Whether every output pixel reads exactly the input pixel at its own place.
     pub fn is_pointwise(&self) -> bool {
         self.kernel == [1, 1] && self.stride == [1, 1] && self.pad == [0, 0] && self.input == self.output
-    }
-
-    /// Output pixels of `rows`, row-major.
-    fn pixels(&self, rows: &Range<usize>) -> Range<usize> {
-        rows.start * self.output[1]..rows.end * self.output[1]
     }
 }
 

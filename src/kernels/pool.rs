@@ -1,4 +1,4 @@
-//! Pooling. Each kernel equals its namesake in [`reference`](super::reference).
+//! Pooling. Each kernel equals its namesake in [`reference`](mod@super::reference).
 //!
 //! The maximum or sum of a block of channels stays in registers while the window is visited.
 

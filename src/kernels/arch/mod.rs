@@ -82,6 +82,7 @@ pub(crate) struct Tile {
 }
 
 /// The door to a tile of `$pixels` output pixels and panels of `$vectors` vectors.
+#[cfg(target_arch = "x86_64")]
 macro_rules! tile {
     ($dot:expr, $features:literal, $name:literal, $pixels:literal, $vectors:literal) => {{
         #[target_feature(enable = $features)]
@@ -92,9 +93,11 @@ macro_rules! tile {
         crate::kernels::arch::Tile { name: $name, pixels: $pixels, conv: door }
     }};
 }
+#[cfg(target_arch = "x86_64")]
 use tile;
 
 /// The door to a depthwise convolution in panels of `$vectors` vectors.
+#[cfg(target_arch = "x86_64")]
 macro_rules! depthwise {
     ($dot:expr, $features:literal, $vectors:literal) => {{
         #[target_feature(enable = $features)]
@@ -105,6 +108,7 @@ macro_rules! depthwise {
         door
     }};
 }
+#[cfg(target_arch = "x86_64")]
 use depthwise;
 
 /// [`Dot::interleave`](super::dot::Dot::interleave) with 128-bit vectors.

@@ -1,0 +1,164 @@
+//! From an image to rows of taps: what a dense convolution multiplies with its weights.
+
+use super::arch::as_bytes;
+use super::job::Job;
+use super::{Plane, Window};
+use crate::limits::CHANNEL_GROUP;
+use std::ops::Range;
+
+/// Lays the taps of output pixels side by side, one row of bytes per pixel: `[kh][kw][channels]`, channels in
+/// whole groups, all codes flipped, the zero point where a tap lies in the padding.
+pub(crate) struct Taps<'a> {
+    window: &'a Window,
+    src: Plane<'a, u8>,
+    /// Bytes of one tap.
+    tap_bytes: usize,
+    flip: u8,
+    /// Zero point, flipped.
+    padding: u8,
+    pointwise: bool,
+    /// The next output pixel.
+    y: usize,
+    x: usize,
+}
+
+impl<'a> Taps<'a> {
+    /// Starts at the first pixel of the job.
+    pub(crate) fn new(job: &Job<'a>, flip: u8) -> Self {
+        Taps {
+            window: job.window,
+            src: Plane { data: as_bytes(job.src.data), pitch: job.src.pitch },
+            tap_bytes: job.groups * CHANNEL_GROUP,
+            flip,
+            padding: job.zero_point as u8 ^ flip,
+            pointwise: job.window.is_pointwise(),
+            y: job.rows.start,
+            x: 0,
+        }
+    }
+
+    /// Lays out the next `count` pixels.
+    #[inline(always)]
+    pub(crate) fn lay_out(&mut self, mut count: usize, mut to: &mut [u8]) {
+        let row_bytes = self.window.kernel[0] * self.window.kernel[1] * self.tap_bytes;
+        while count > 0 {
+            let width = self.window.output[1];
+            let pixels = count.min(width - self.x);
+            let (now, later) = to.split_at_mut(pixels * row_bytes);
+            match self.pointwise {
+                true => self.lay_out_points(now),
+                false => self.lay_out_neighbours(now, row_bytes),
+            }
+            (to, count, self.x) = (later, count - pixels, self.x + pixels);
+            if self.x == width {
+                (self.y, self.x) = (self.y + 1, 0);
+            }
+        }
+    }
+
+    /// Pixels of one output row, each of a single tap.
+    #[inline(always)]
+    fn lay_out_points(&self, to: &mut [u8]) {
+        let mut at = (self.y * self.window.input[1] + self.x) * self.src.pitch;
+        for to in to.chunks_exact_mut(self.tap_bytes) {
+            copy_flipped(&self.src.data[at..][..self.tap_bytes], self.flip, to);
+            at += self.src.pitch;
+        }
+    }
+
+    /// Pixels of one output row, kernel row by kernel row.
+    #[inline(never)]
+    fn lay_out_neighbours(&self, to: &mut [u8], row_bytes: usize) {
+        let (window, [height, width]) = (self.window, self.window.input);
+        let (count, line_bytes) = (to.len() / row_bytes, window.kernel[1] * self.tap_bytes);
+        let inside = self.gapless_pixels(count);
+        for ky in 0..window.kernel[0] {
+            let row = (self.y * window.stride[0] + ky * window.dilation[0]).wrapping_sub(window.pad[0]);
+            let line = (row < height).then(|| &self.src.data[row * width * self.src.pitch..]);
+            for pixel in (0..inside.start).chain(inside.end..count) {
+                let x = ((self.x + pixel) * window.stride[1]).wrapping_sub(window.pad[1]);
+                let to = &mut to[pixel * row_bytes + ky * line_bytes..][..line_bytes];
+                match line {
+                    None => to.fill(self.padding),
+                    Some(line) => self.lay_out_line(line, x, to),
+                }
+            }
+            if inside.is_empty() {
+                continue;
+            }
+            let to = &mut to[inside.start * row_bytes + ky * line_bytes..];
+            let Some(line) = line else {
+                to.chunks_mut(row_bytes)
+                    .take(inside.len())
+                    .for_each(|to| to[..line_bytes].fill(self.padding));
+                continue;
+            };
+            let x = (self.x + inside.start) * window.stride[1] - window.pad[1];
+            let steps = [window.stride[1] * self.tap_bytes, row_bytes];
+            copy_lines(&line[x * self.tap_bytes..], to, (inside.len(), line_bytes), steps, self.flip);
+        }
+    }
+
+    /// Those of the next `count` pixels whose taps of a kernel row follow each other in the image without a gap.
+    fn gapless_pixels(&self, count: usize) -> Range<usize> {
+        let (window, columns) = (self.window, self.window.kernel[1]);
+        let padded = window.input[1] + window.pad[1];
+        if window.dilation[1] != 1 || self.src.pitch != self.tap_bytes || padded < columns {
+            return 0..0;
+        }
+        let start = window.pad[1].div_ceil(window.stride[1]).saturating_sub(self.x).min(count);
+        let end = ((padded - columns) / window.stride[1] + 1).saturating_sub(self.x).min(count);
+        start..end.max(start)
+    }
+
+    /// The taps of one kernel row, one by one: the first lies at column `x` of the image row `line`.
+    #[inline(always)]
+    fn lay_out_line(&self, line: &[u8], mut x: usize, to: &mut [u8]) {
+        for to in to.chunks_exact_mut(self.tap_bytes) {
+            match x < self.window.input[1] {
+                true => copy_flipped(&line[x * self.src.pitch..][..self.tap_bytes], self.flip, to),
+                false => to.fill(self.padding),
+            }
+            x = x.wrapping_add(self.window.dilation[1]);
+        }
+    }
+}
+
+/// Copies `count` lines of `len` bytes, `steps` apart in source and destination.
+///
+/// Not inlined: the lines of a first layer are a few bytes long, and copied fast only where all counters have
+/// registers.
+#[inline(never)]
+fn copy_lines(from: &[u8], to: &mut [u8], (count, len): (usize, usize), steps: [usize; 2], flip: u8) {
+    for i in 0..count {
+        copy_flipped(&from[i * steps[0]..][..len], flip, &mut to[i * steps[1]..][..len]);
+    }
+}
+
+/// Copies whole groups of codes, xored with `flip`; `from` is as long as `to`.
+///
+/// The last piece overlaps its neighbour: a loop over the rest would cost more than all the others.
+#[inline(always)]
+fn copy_flipped(from: &[u8], flip: u8, to: &mut [u8]) {
+    if to.len() >= 16 {
+        for (to, from) in to.as_chunks_mut().0.iter_mut().zip(from.as_chunks().0) {
+            flip_16(from, flip, to);
+        }
+        if let (Some(to), Some(from)) = (to.last_chunk_mut(), from.last_chunk()) {
+            flip_16(from, flip, to);
+        }
+    } else if let (Some(first), Some(last)) = (from.first_chunk(), from.last_chunk()) {
+        let flip = u64::from_ne_bytes([flip; 8]);
+        let (first, last) = (u64::from_ne_bytes(*first) ^ flip, u64::from_ne_bytes(*last) ^ flip);
+        to[..8].copy_from_slice(&first.to_ne_bytes());
+        let rest = to.len() - 8;
+        to[rest..].copy_from_slice(&last.to_ne_bytes());
+    } else if let (Some(to), Some(from)) = (to.first_chunk_mut(), from.first_chunk()) {
+        *to = (u32::from_ne_bytes(*from) ^ u32::from_ne_bytes([flip; 4])).to_ne_bytes();
+    }
+}
+
+#[inline(always)]
+fn flip_16(from: &[u8; 16], flip: u8, to: &mut [u8; 16]) {
+    *to = (u128::from_ne_bytes(*from) ^ u128::from_ne_bytes([flip; 16])).to_ne_bytes();
+}
