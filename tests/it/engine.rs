@@ -55,6 +55,20 @@ fn a_real_network_gives_the_same_bytes_everywhere() {
     assert_exact(&load(&path, &LoadOptions { size: Some([128, 160]) }).unwrap().graph);
 }
 
+/// A float network promises the same bytes on one machine: no sum depends on how the rows are shared.
+#[test]
+fn float_does_not_depend_on_the_number_of_threads() {
+    let graph = network();
+    let run = |threads, reuse| {
+        let options = EngineOptions { precision: Precision::Fp32, threads, reuse, ..EngineOptions::default() };
+        bits(&outputs(&graph, &options))
+    };
+    let expected = run(1, false);
+    for threads in [1, 2, 3] {
+        assert!(run(threads, true) == expected, "{threads} threads");
+    }
+}
+
 /// Int8 is an approximation of the float network, and the only one: 8 bits and seven layers of rounding
 /// leave the direction of the outputs.
 #[test]
