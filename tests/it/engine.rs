@@ -60,7 +60,8 @@ fn a_real_network_gives_the_same_bytes_everywhere() {
 fn float_does_not_depend_on_the_number_of_threads() {
     let graph = network();
     let run = |threads, reuse| {
-        let options = EngineOptions { precision: Precision::Fp32, threads, reuse, ..EngineOptions::default() };
+        let options =
+            EngineOptions { precision: Precision::Fp32, threads, reuse, ..EngineOptions::default() };
         bits(&outputs(&graph, &options))
     };
     let expected = run(1, false);
