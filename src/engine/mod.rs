@@ -102,7 +102,10 @@ impl Engine {
                 let grids = Grids::none(&graph);
                 (graph, grids)
             }
-            _ => passes::assign_grids(&graph, options.input_range)?,
+            _ => {
+                let (graph, grids) = passes::assign_grids(&graph, options.input_range)?;
+                passes::order_channels(&graph, &grids)?
+            }
         };
         if options.precision == Precision::Int8 && grids.is_float() {
             return Err(Error::Usage(

@@ -91,6 +91,11 @@ impl Graph {
         &self.values
     }
 
+    /// Ids of all values.
+    pub fn value_ids(&self) -> impl Iterator<Item = ValueId> + use<> {
+        (0..self.values.len() as u32).map(ValueId)
+    }
+
     /// The value behind an id.
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.index()]

@@ -9,12 +9,15 @@ use super::{Epilogue, Filter, Plane, PlaneMut, Window};
 use crate::limits::CHANNEL_GROUP;
 use std::ops::Range;
 
+/// Most tensors that a convolution collects its input channels from.
+pub const RUNS_MAX: usize = 16;
+
 /// A convolution, ready to run. Equals [`reference`](mod@super::reference) byte for byte.
 #[derive(Debug)]
 pub struct ConvI8 {
     window: Window,
-    /// Groups of input channels.
-    groups: usize,
+    /// Bytes of a pixel that are read of each source.
+    source_bytes: Vec<usize>,
     zero_point: i8,
     epilogue: Epilogue,
     packed: Packed,
@@ -33,16 +36,33 @@ impl ConvI8 {
     /// # Panics
     /// The lengths do not fit the shapes, a weight is −128, the code range is empty, or this CPU lacks `isa`.
     pub fn new(isa: Isa, window: Window, filter: &Filter<'_>, epilogue: Epilogue) -> Self {
+        ConvI8::collecting(isa, window, filter, &[filter.in_channels], epilogue)
+    }
+
+    /// A dense convolution whose input channels lie in several tensors of equal size: the first `runs[0]` of
+    /// them in the first source of a run, the next `runs[1]` in the second, and so on.
+    ///
+    /// # Panics
+    /// As [`ConvI8::new`], or `runs` does not add up to the input channels, has more than [`RUNS_MAX`] entries,
+    /// or a zero.
+    pub fn collecting(
+        isa: Isa,
+        window: Window,
+        filter: &Filter<'_>,
+        runs: &[usize],
+        epilogue: Epilogue,
+    ) -> Self {
         let kernels = arch::kernels(isa);
         let (inputs, taps) = (filter.in_channels, window.kernel[0] * window.kernel[1]);
         check(&window, filter, taps * inputs);
-        let groups = inputs.div_ceil(CHANNEL_GROUP);
-        let weight = |channel: usize, k: usize| {
-            let (tap, input) = (k / (groups * CHANNEL_GROUP), k % (groups * CHANNEL_GROUP));
-            if input < inputs { filter.weights[(channel * taps + tap) * inputs + input] } else { 0 }
+        assert!(runs.len() <= RUNS_MAX && !runs.contains(&0) && runs.iter().sum::<usize>() == inputs);
+        let places = places(runs);
+        let weight = |channel: usize, k: usize| match places[k % places.len()] {
+            Some(input) => filter.weights[(channel * taps + k / places.len()) * inputs + input],
+            None => 0,
         };
         let matrix = Matrix {
-            groups: taps * groups,
+            groups: taps * places.len() / CHANNEL_GROUP,
             weight,
             bias: filter.bias,
             multiplier: epilogue.multiplier(filter.out_channels),
@@ -52,7 +72,7 @@ impl ConvI8 {
         let tile = kernels.tiles[packed.widest() - 1];
         ConvI8 {
             window,
-            groups,
+            source_bytes: runs.iter().map(|run| run.next_multiple_of(CHANNEL_GROUP)).collect(),
             zero_point: filter.zero_point,
             epilogue,
             scratch_bytes: tile.pixels * packed.row_bytes(),
@@ -89,7 +109,7 @@ impl ConvI8 {
         let layout = depthwise::Layout::new(&window, channels, packed.bias.len());
         ConvI8 {
             window,
-            groups: channels.div_ceil(CHANNEL_GROUP),
+            source_bytes: vec![channels.next_multiple_of(CHANNEL_GROUP)],
             zero_point: filter.zero_point,
             epilogue,
             packed,
@@ -98,6 +118,11 @@ impl ConvI8 {
             run: kernels.depthwise,
             look_up: kernels.look_up,
         }
+    }
+
+    /// Number of tensors that the input channels lie in.
+    pub fn sources(&self) -> usize {
+        self.source_bytes.len()
     }
 
     /// Name of the kernel: instruction set, method, output pixels × output channels at once.
@@ -116,12 +141,13 @@ impl ConvI8 {
     }
 
     /// Computes the codes of the output rows `rows`; `dst` starts at the first of them.
+    /// `src` has [`ConvI8::sources`] images.
     ///
     /// # Panics
     /// The epilogue gives real numbers, or a slice is too short.
     pub fn run_codes(
         &self,
-        src: Plane<'_, i8>,
+        src: &[Plane<'_, i8>],
         dst: PlaneMut<'_, i8>,
         rows: Range<usize>,
         scratch: &mut [u8],
@@ -132,12 +158,13 @@ impl ConvI8 {
     }
 
     /// Computes the real numbers of the output rows `rows`; `dst` starts at the first of them.
+    /// `src` has [`ConvI8::sources`] images.
     ///
     /// # Panics
     /// The epilogue gives codes, or a slice is too short.
     pub fn run_reals(
         &self,
-        src: Plane<'_, i8>,
+        src: &[Plane<'_, i8>],
         dst: PlaneMut<'_, f32>,
         rows: Range<usize>,
         scratch: &mut [u8],
@@ -146,12 +173,13 @@ impl ConvI8 {
         self.run(src, Output::Reals(dst), rows, scratch);
     }
 
-    fn run(&self, src: Plane<'_, i8>, output: Output<'_>, rows: Range<usize>, scratch: &mut [u8]) {
+    fn run(&self, src: &[Plane<'_, i8>], output: Output<'_>, rows: Range<usize>, scratch: &mut [u8]) {
+        assert_eq!(src.len(), self.source_bytes.len());
         let mut job = Job {
             window: &self.window,
             packed: &self.packed,
             src,
-            groups: self.groups,
+            source_bytes: &self.source_bytes,
             zero_point: self.zero_point,
             rows,
             output,
@@ -163,6 +191,18 @@ impl ConvI8 {
 }
 
 /// Panics unless there are `per_output` weights per output channel, all of them in −127..=127.
+/// The input channel at each byte of a tap; `None` fills a source's last group.
+fn places(runs: &[usize]) -> Vec<Option<usize>> {
+    let mut places = Vec::new();
+    let mut first = 0;
+    for &run in runs {
+        places.extend((first..first + run).map(Some));
+        places.resize(places.len().next_multiple_of(CHANNEL_GROUP), None);
+        first += run;
+    }
+    places
+}
+
 fn check(window: &Window, filter: &Filter<'_>, per_output: usize) {
     let extents = [window.input, window.output, window.kernel, window.stride, window.dilation];
     assert!(extents.as_flattened().iter().all(|&extent| extent > 0), "{window:?}");
@@ -176,7 +216,7 @@ fn check(window: &Window, filter: &Filter<'_>, per_output: usize) {
 mod tests {
     use super::super::testing::{Case, case, isas};
     use super::super::{CodeRange, Epilogue, Filter, Plane, PlaneMut, Requant, Window, reference};
-    use super::ConvI8;
+    use super::{ConvI8, RUNS_MAX};
     use proptest::prelude::*;
 
     fn check(case: &Case, depthwise: bool) -> Result<(), TestCaseError> {
@@ -193,7 +233,7 @@ mod tests {
             },
             |isa, dst, rows| {
                 let conv = conv(isa, Epilogue::Codes(requant.clone()));
-                conv.run_codes(src, dst, rows, &mut vec![0xa5; conv.scratch_bytes()]);
+                conv.run_codes(&[src], dst, rows, &mut vec![0xa5; conv.scratch_bytes()]);
             },
         )?;
         case.target.compare_reals(
@@ -203,7 +243,7 @@ mod tests {
             },
             |isa, dst, rows| {
                 let conv = conv(isa, Epilogue::Reals(multiplier.clone()));
-                conv.run_reals(src, dst, rows, &mut vec![0xa5; conv.scratch_bytes()]);
+                conv.run_reals(&[src], dst, rows, &mut vec![0xa5; conv.scratch_bytes()]);
             },
         )
     }
@@ -219,6 +259,49 @@ mod tests {
         #[test]
         fn depthwise_equals_the_reference(case in case(true)) {
             check(&case, true)?;
+        }
+    }
+
+    /// The channels of `src` in tensors of their own, cut after every channel whose bit in `cuts` is set.
+    fn scattered(
+        src: Plane<'_, i8>,
+        pixels: usize,
+        channels: usize,
+        cuts: u64,
+    ) -> Vec<(usize, Vec<i8>, usize)> {
+        let mut ends: Vec<usize> =
+            (1..channels).filter(|c| cuts >> (c % 64) & 1 == 1).take(RUNS_MAX - 1).collect();
+        ends.push(channels);
+        let mut first = 0;
+        let mut tensor = |end: usize| {
+            let (count, pitch) = (end - first, (end - first).next_multiple_of(4) + end % 3);
+            let mut data = vec![-77; pixels * pitch];
+            for pixel in 0..pixels {
+                data[pixel * pitch..][..count]
+                    .copy_from_slice(&src.data[pixel * src.pitch + first..][..count]);
+            }
+            first = end;
+            (count, data, pitch)
+        };
+        ends.into_iter().map(&mut tensor).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn collected_channels_equal_joint_ones((case, cuts) in (case(false), any::<u64>())) {
+            let (window, filter, src) = (&case.window, &case.filter(), case.src.plane());
+            let parts = scattered(src, window.input[0] * window.input[1], filter.in_channels, cuts & cuts >> 7);
+            let runs: Vec<usize> = parts.iter().map(|part| part.0).collect();
+            let planes: Vec<Plane<'_, i8>> =
+                parts.iter().map(|(_, data, pitch)| Plane { data, pitch: *pitch }).collect();
+            case.target.compare_codes(
+                |dst, rows| reference::conv_codes((window, filter, &case.requant), src, dst, rows),
+                |isa, dst, rows| {
+                    let epilogue = Epilogue::Codes(case.requant.clone());
+                    let conv = ConvI8::collecting(isa, window.clone(), filter, &runs, epilogue);
+                    conv.run_codes(&planes, dst, rows, &mut vec![0xa5; conv.scratch_bytes()]);
+                },
+            )?;
         }
     }
 
@@ -250,7 +333,7 @@ mod tests {
                     let mut out = vec![0; channels];
                     let dst = PlaneMut { data: &mut out, pitch: channels };
                     let src = Plane { data: &[0; 4], pitch: 4 };
-                    conv.run_codes(src, dst, 0..1, &mut vec![0; conv.scratch_bytes()]);
+                    conv.run_codes(&[src], dst, 0..1, &mut vec![0; conv.scratch_bytes()]);
                     assert_eq!(out, expected, "{isa}, multiplier {multiplier}, zero point {zero_point}");
                 }
             }

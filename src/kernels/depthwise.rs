@@ -106,7 +106,7 @@ fn fill_padding(job: &mut Job<'_>, layout: Layout, flip: u8) {
 #[inline(always)]
 fn interleave_rows<D: Dot>(dot: D, job: &mut Job<'_>, layout: Layout, y: usize) {
     let (window, [height, width], channels) = (job.window, job.window.input, layout.channels);
-    let src = Plane { data: as_bytes(job.src.data), pitch: job.src.pitch };
+    let src = Plane { data: as_bytes(job.src[0].data), pitch: job.src[0].pitch };
     let (columns, padding) = job.scratch.split_at_mut(layout.columns * layout.column_bytes());
     let top = (y * window.stride[0]).wrapping_sub(window.pad[0]);
     for group in 0..layout.row_groups {

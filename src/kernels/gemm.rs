@@ -15,7 +15,8 @@ use crate::limits::CHANNEL_GROUP;
 fn check(job: &Job<'_>, tile_pixels: usize, lanes: usize) {
     job.check(lanes);
     let taps = job.window.kernel[0] * job.window.kernel[1];
-    assert_eq!(job.packed.groups, taps * job.groups);
+    assert_eq!(job.packed.row_bytes(), taps * job.source_bytes.iter().sum::<usize>());
+    assert_eq!(job.src.len(), job.source_bytes.len());
     assert!(job.scratch.len() >= tile_pixels * job.packed.row_bytes(), "scratch too small");
 }
 

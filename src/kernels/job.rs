@@ -19,9 +19,9 @@ pub(crate) enum Output<'a> {
 pub(crate) struct Job<'a> {
     pub(crate) window: &'a Window,
     pub(crate) packed: &'a Packed,
-    pub(crate) src: Plane<'a, i8>,
-    /// Groups of input channels.
-    pub(crate) groups: usize,
+    pub(crate) src: &'a [Plane<'a, i8>],
+    /// Bytes of a pixel that are read of each of `src`: whole groups of channels.
+    pub(crate) source_bytes: &'a [usize],
     pub(crate) zero_point: i8,
     pub(crate) rows: Range<usize>,
     pub(crate) output: Output<'a>,

@@ -3,14 +3,16 @@
 use super::arch::as_bytes;
 use super::job::Job;
 use super::{Plane, Window};
-use crate::limits::CHANNEL_GROUP;
 use std::ops::Range;
 
 /// Lays the taps of output pixels side by side, one row of bytes per pixel: `[kh][kw][channels]`, channels in
 /// whole groups, all codes flipped, the zero point where a tap lies in the padding.
 pub(crate) struct Taps<'a> {
     window: &'a Window,
-    src: Plane<'a, u8>,
+    /// Where the channels of a pixel are, in the order of the weights.
+    sources: &'a [Plane<'a, i8>],
+    /// Bytes that each of them gives to a tap.
+    source_bytes: &'a [usize],
     /// Bytes of one tap.
     tap_bytes: usize,
     flip: u8,
@@ -27,8 +29,9 @@ impl<'a> Taps<'a> {
     pub(crate) fn new(job: &Job<'a>, flip: u8) -> Self {
         Taps {
             window: job.window,
-            src: Plane { data: as_bytes(job.src.data), pitch: job.src.pitch },
-            tap_bytes: job.groups * CHANNEL_GROUP,
+            sources: job.src,
+            source_bytes: job.source_bytes,
+            tap_bytes: job.source_bytes.iter().sum(),
             flip,
             padding: job.zero_point as u8 ^ flip,
             pointwise: job.window.is_pointwise(),
@@ -59,10 +62,15 @@ impl<'a> Taps<'a> {
     /// Pixels of one output row, each of a single tap.
     #[inline(always)]
     fn lay_out_points(&self, to: &mut [u8]) {
-        let mut at = (self.y * self.window.input[1] + self.x) * self.src.pitch;
-        for to in to.chunks_exact_mut(self.tap_bytes) {
-            copy_flipped(&self.src.data[at..][..self.tap_bytes], self.flip, to);
-            at += self.src.pitch;
+        let mut offset = 0;
+        for (src, &bytes) in self.sources.iter().zip(self.source_bytes) {
+            let data = as_bytes(src.data);
+            let mut at = (self.y * self.window.input[1] + self.x) * src.pitch;
+            for to in to.chunks_exact_mut(self.tap_bytes) {
+                copy_flipped(&data[at..][..bytes], self.flip, &mut to[offset..][..bytes]);
+                at += src.pitch;
+            }
+            offset += bytes;
         }
     }
 
@@ -74,25 +82,24 @@ impl<'a> Taps<'a> {
         let inside = self.gapless_pixels(count);
         for ky in 0..window.kernel[0] {
             let row = (self.y * window.stride[0] + ky * window.dilation[0]).wrapping_sub(window.pad[0]);
-            let line = (row < height).then(|| &self.src.data[row * width * self.src.pitch..]);
             for pixel in (0..inside.start).chain(inside.end..count) {
                 let x = ((self.x + pixel) * window.stride[1]).wrapping_sub(window.pad[1]);
                 let to = &mut to[pixel * row_bytes + ky * line_bytes..][..line_bytes];
-                match line {
-                    None => to.fill(self.padding),
-                    Some(line) => self.lay_out_line(line, x, to),
+                match row < height {
+                    false => to.fill(self.padding),
+                    true => self.lay_out_line(row * width, x, to),
                 }
             }
             if inside.is_empty() {
                 continue;
             }
             let to = &mut to[inside.start * row_bytes + ky * line_bytes..];
-            let Some(line) = line else {
-                to.chunks_mut(row_bytes)
-                    .take(inside.len())
-                    .for_each(|to| to[..line_bytes].fill(self.padding));
+            if row >= height {
+                let lines = to.chunks_mut(row_bytes).take(inside.len());
+                lines.for_each(|to| to[..line_bytes].fill(self.padding));
                 continue;
-            };
+            }
+            let line = &as_bytes(self.sources[0].data)[row * width * self.tap_bytes..];
             let x = (self.x + inside.start) * window.stride[1] - window.pad[1];
             let steps = [window.stride[1] * self.tap_bytes, row_bytes];
             copy_lines(&line[x * self.tap_bytes..], to, (inside.len(), line_bytes), steps, self.flip);
@@ -103,7 +110,8 @@ impl<'a> Taps<'a> {
     fn gapless_pixels(&self, count: usize) -> Range<usize> {
         let (window, columns) = (self.window, self.window.kernel[1]);
         let padded = window.input[1] + window.pad[1];
-        if window.dilation[1] != 1 || self.src.pitch != self.tap_bytes || padded < columns {
+        let gapless = self.sources.len() == 1 && self.sources[0].pitch == self.tap_bytes;
+        if window.dilation[1] != 1 || !gapless || padded < columns {
             return 0..0;
         }
         let start = window.pad[1].div_ceil(window.stride[1]).saturating_sub(self.x).min(count);
@@ -111,15 +119,27 @@ impl<'a> Taps<'a> {
         start..end.max(start)
     }
 
-    /// The taps of one kernel row, one by one: the first lies at column `x` of the image row `line`.
+    /// The taps of one kernel row, one by one: the first lies at column `x` of the image row that begins with
+    /// pixel `row`.
     #[inline(always)]
-    fn lay_out_line(&self, line: &[u8], mut x: usize, to: &mut [u8]) {
+    fn lay_out_line(&self, row: usize, mut x: usize, to: &mut [u8]) {
         for to in to.chunks_exact_mut(self.tap_bytes) {
             match x < self.window.input[1] {
-                true => copy_flipped(&line[x * self.src.pitch..][..self.tap_bytes], self.flip, to),
+                true => self.lay_out_tap(row + x, to),
                 false => to.fill(self.padding),
             }
             x = x.wrapping_add(self.window.dilation[1]);
+        }
+    }
+
+    /// The channels of one pixel, from all sources.
+    #[inline(always)]
+    fn lay_out_tap(&self, pixel: usize, to: &mut [u8]) {
+        let mut offset = 0;
+        for (src, &bytes) in self.sources.iter().zip(self.source_bytes) {
+            let from = &as_bytes(src.data)[pixel * src.pitch..][..bytes];
+            copy_flipped(from, self.flip, &mut to[offset..][..bytes]);
+            offset += bytes;
         }
     }
 }

@@ -25,6 +25,13 @@ impl Grids {
         Grids(vec![None; graph.values().len()])
     }
 
+    /// The grids of another graph's values: each pair is a value here and one that takes its grid there.
+    pub(super) fn moved(&self, graph: &Graph, pairs: impl Iterator<Item = (ValueId, ValueId)>) -> Self {
+        let mut grids = Grids::none(graph);
+        pairs.for_each(|(here, there)| grids.0[there.index()] = self.of(here));
+        grids
+    }
+
     /// Whether no value has a grid.
     pub fn is_float(&self) -> bool {
         self.0.iter().all(Option::is_none)
@@ -74,13 +81,12 @@ fn strip(graph: &Graph) -> Result<(Graph, Vec<Vec<Quant>>)> {
             _ => rewriter.copy(node)?,
         }
     }
-    let outputs = graph.outputs.clone();
-    rewriter.new.outputs = outputs.into_iter().map(|id| rewriter.get(id)).collect::<Result<_>>()?;
-    let mut of_value = vec![Vec::new(); rewriter.new.values().len()];
+    let (graph, _) = rewriter.finish_whole()?;
+    let mut of_value = vec![Vec::new(); graph.values().len()];
     for (id, quant) in stated {
         of_value[id.index()].push(quant);
     }
-    Ok((rewriter.new, of_value))
+    Ok((graph, of_value))
 }
 
 /// Values that share a grid: a union-find forest with the grid at each root.

@@ -6,11 +6,13 @@
 
 mod activation;
 mod affine;
+pub mod channels;
 mod focus;
 mod grids;
 mod heads;
 mod linear;
 mod movers;
+mod order;
 mod pad;
 mod regrid;
 mod rewrite;
@@ -18,6 +20,7 @@ mod swish;
 
 pub use grids::{Grids, assign as assign_grids, without_fake_quant};
 pub use heads::raw_heads;
+pub use order::order_channels;
 
 use crate::error::Result;
 use crate::graph::Graph;

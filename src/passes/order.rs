@@ -6,8 +6,8 @@
 //! outputs is free: its weights are stored accordingly, and a channel gather behind it says so.
 
 use super::channels::{origins, regroups};
-use super::rewrite::Rewriter;
 use super::grids::Grids;
+use super::rewrite::Rewriter;
 use crate::error::Result;
 use crate::graph::{Graph, Node, Op, ValueId};
 use crate::tensor::{Data, Tensor};

@@ -61,6 +61,16 @@ impl<'a> Rewriter<'a> {
     }
 }
 
+impl Rewriter<'_> {
+    /// The new graph with everything that was put into it, and the new id of each old value that has one.
+    pub fn finish_whole(mut self) -> Result<(Graph, Vec<(ValueId, ValueId)>)> {
+        let outputs = self.old.outputs.clone();
+        self.new.outputs = outputs.into_iter().map(|id| self.get(id)).collect::<Result<_>>()?;
+        let ids = self.old.value_ids().filter_map(|old| Some((old, self.map[old.index()]?))).collect();
+        Ok((self.new, ids))
+    }
+}
+
 /// The graph without nodes that no output needs.
 pub(super) fn live(graph: &Graph) -> Result<Graph> {
     let mut needed = vec![false; graph.values().len()];

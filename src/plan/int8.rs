@@ -1,12 +1,12 @@
 //! Int8 kernels for nodes: weights to codes, scales to multipliers, functions to tables.
 
 use super::epilogue::{Tail, table as activation_table, tail};
-use super::lower::Planner;
+use super::lower::{Collected, Planner};
 use super::step::{Part, Work};
 use super::{Loc, real};
 use crate::error::{Error, Result};
 use crate::graph::{Binary, Graph, Node, Op, PoolKind, Unary, ValueId, WindowAttrs};
-use crate::kernels::conv::ConvI8;
+use crate::kernels::conv::{ConvI8, RUNS_MAX};
 use crate::kernels::isa::Isa;
 use crate::kernels::{
     Add, Average, CodeRange, Epilogue, Filter, Mul, Plane, Requant, Window, elementwise, pool,
@@ -164,10 +164,13 @@ fn conv(
     activation: Option<Unary>,
 ) -> Result<()> {
     let layer = quantized(p, at, node, activation)?;
-    let (x, out, after) = places(p, at, node, &layer, activation)?;
     let zero_point = grid(p, node.inputs[0])?.zero_point;
-    let window = window_of(&x, &out, attrs);
     let taps = attrs.kernel[0] * attrs.kernel[1];
+    if let Some(collected) = p.collection(at) {
+        return collecting_conv(p, at, node, attrs, (layer, activation, &collected));
+    }
+    let (x, out, after) = places(p, at, node, &layer, activation)?;
+    let window = window_of(&x, &out, attrs);
     let inputs = x.channels() / groups;
     if groups == x.channels() && groups == layer.channels {
         let weights: Vec<i8> =
@@ -204,6 +207,40 @@ fn conv(
             p.push(node.name.clone(), "Conv", p.result(at).0, vec![read], write, work);
         }
     }
+    activate(p, node, out, after)
+}
+
+/// A dense convolution whose input channels lie in several tensors.
+fn collecting_conv(
+    p: &mut Planner,
+    at: usize,
+    node: &Node,
+    attrs: &WindowAttrs,
+    (layer, activation, collected): (Quantized, Option<Unary>, &Collected),
+) -> Result<()> {
+    let reads = collected.runs.iter().map(|run| {
+        let root = p.read(run.root, DType::I8)?;
+        Ok(channel_range(&root, run.first, run.count))
+    });
+    let reads = reads.collect::<Result<Vec<Loc>>>()?;
+    let (out, after) = result_place(p, at, node, &layer, activation);
+    let window = window_of(&reads[0], &out, attrs);
+    let (taps, inputs) = (attrs.kernel[0] * attrs.kernel[1], collected.order.len());
+    let weights = channels_last(&layer.codes, inputs, taps);
+    let ordered: Vec<i8> =
+        weights.chunks(inputs).flat_map(|tap| collected.order.iter().map(|&c| tap[c])).collect();
+    let filter = Filter {
+        in_channels: inputs,
+        out_channels: layer.channels,
+        zero_point: grid(p, node.inputs[0])?.zero_point,
+        weights: &ordered,
+        bias: &layer.bias,
+    };
+    let runs: Vec<usize> = collected.runs.iter().map(|run| run.count).collect();
+    let kernel = ConvI8::collecting(p.options.isa, window.clone(), &filter, &runs, layer.epilogue);
+    let macs = (out.pixels() * layer.channels * inputs * taps) as u64;
+    let work = conv_work(kernel, window.output[1], macs, out.dtype);
+    p.push(node.name.clone(), "Conv", p.result(at).0, reads, out.clone(), work);
     activate(p, node, out, after)
 }
 
@@ -244,14 +281,25 @@ fn places(
     activation: Option<Unary>,
 ) -> Result<(Loc, Loc, Option<Unary>)> {
     let x = p.read(node.inputs[0], DType::I8)?;
-    Ok(match (&layer.epilogue, activation) {
-        (Epilogue::Codes(_), _) => (x, p.place(p.result(at).0, DType::I8), None),
-        (Epilogue::Reals(_), None) => (x, p.place(node.output, DType::F32), None),
+    let (out, after) = result_place(p, at, node, layer, activation);
+    Ok((x, out, after))
+}
+
+fn result_place(
+    p: &mut Planner,
+    at: usize,
+    node: &Node,
+    layer: &Quantized,
+    activation: Option<Unary>,
+) -> (Loc, Option<Unary>) {
+    match (&layer.epilogue, activation) {
+        (Epilogue::Codes(_), _) => (p.place(p.result(at).0, DType::I8), None),
+        (Epilogue::Reals(_), None) => (p.place(node.output, DType::F32), None),
         (Epilogue::Reals(_), Some(_)) => {
             let dims = super::physical_dims(p.graph.shape(node.output));
-            (x, p.new_buffer(dims, DType::F32), activation)
+            (p.new_buffer(dims, DType::F32), activation)
         }
-    })
+    }
 }
 
 fn activate(p: &mut Planner, node: &Node, before: Loc, after: Option<Unary>) -> Result<()> {
@@ -271,17 +319,26 @@ fn conv_work(conv: ConvI8, width: usize, macs: u64, out: DType) -> Work {
         unit: width,
         run: match out {
             DType::I8 => Box::new(move |part: &mut Part| {
-                let (src, rows) = (part.input(0), part.rows());
+                let (src, rows) = (sources(part), part.rows());
                 let (dst, scratch) = part.output();
-                conv.run_codes(src, dst, rows, scratch);
+                conv.run_codes(&src[..conv.sources()], dst, rows, scratch);
             }),
             DType::F32 => Box::new(move |part: &mut Part| {
-                let (src, rows) = (part.input(0), part.rows());
+                let (src, rows) = (sources(part), part.rows());
                 let (dst, scratch) = part.output();
-                conv.run_reals(src, dst, rows, scratch);
+                conv.run_reals(&src[..conv.sources()], dst, rows, scratch);
             }),
         },
     }
+}
+
+/// All operands of a part, without allocating.
+fn sources<'a>(part: &Part<'a>) -> [Plane<'a, i8>; RUNS_MAX] {
+    let mut planes = [Plane { data: &[][..], pitch: 0 }; RUNS_MAX];
+    for (i, plane) in planes.iter_mut().enumerate().take(part.inputs()) {
+        *plane = part.input(i);
+    }
+    planes
 }
 
 fn pooling(

@@ -4,10 +4,21 @@ use super::arena::{self, Lifetime};
 use super::{Loc, Options, Plan, Port, Step, int8, movers, physical_dims, real};
 use crate::error::{Error, Result};
 use crate::graph::{Binary, Graph, GridStyle, Node, Op, ReduceKind, ResizeMode, ValueId};
+use crate::kernels::conv::RUNS_MAX;
 use crate::limits::CHANNEL_GROUP;
 use crate::passes::Grids;
+use crate::passes::channels::{self, Origin, Run};
 use crate::plan::step::Work;
 use crate::tensor::{DType, Quant};
+
+/// Where a convolution finds its input channels.
+#[derive(Clone, Debug)]
+pub(super) struct Collected {
+    /// Logical channel of each channel of the runs.
+    pub order: Vec<usize>,
+    /// Where they are.
+    pub runs: Vec<Run>,
+}
 
 /// Plans all of `graph`.
 ///
@@ -39,6 +50,9 @@ pub(super) struct Planner<'a> {
     /// Per node: the node after it that the same kernel computes.
     fused: Vec<Option<usize>>,
     absorbed: Vec<bool>,
+    /// Per convolution that collects its input from several tensors: the order of the channels, and where
+    /// they are.
+    collects: Vec<Option<Collected>>,
     places: [Vec<Option<Loc>>; 2],
     buffers: Vec<Lifetime>,
     constants: Vec<(usize, Vec<u8>)>,
@@ -56,6 +70,7 @@ impl<'a> Planner<'a> {
             homes: vec![None; values],
             fused: vec![None; graph.nodes.len()],
             absorbed: vec![false; graph.nodes.len()],
+            collects: vec![None; graph.nodes.len()],
             places: [vec![None; values], vec![None; values]],
             buffers: Vec::new(),
             constants: Vec::new(),
@@ -71,6 +86,7 @@ impl<'a> Planner<'a> {
             planner.native[node.output.index()] = if int8 { DType::I8 } else { DType::F32 };
         }
         planner.fuse();
+        planner.collect();
         planner.find_homes();
         planner
     }
@@ -132,6 +148,60 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Lets dense convolutions read channels from where they were made, and drops the channel movers that
+    /// nobody else needs.
+    fn collect(&mut self) {
+        let graph = self.graph;
+        let origins = channels::origins(graph);
+        let mut needed: Vec<bool> = graph.value_ids().map(|id| graph.outputs.contains(&id)).collect();
+        for (at, node) in graph.nodes.iter().enumerate().rev() {
+            let moved = channels::regroups(graph, &node.op, node.output);
+            if moved && !needed[node.output.index()] {
+                self.absorbed[at] = true;
+                continue;
+            }
+            let collected = self.collected(node, &origins).filter(|_| !needed[node.inputs[0].index()]);
+            if collected.is_none() {
+                node.inputs.iter().for_each(|id| needed[id.index()] = true);
+            }
+            self.collects[at] = collected;
+        }
+        // A tensor that is made after all is read as one: a later reader may have asked for it.
+        for (at, node) in graph.nodes.iter().enumerate() {
+            if needed[node.inputs[0].index()] {
+                self.collects[at] = None;
+            }
+        }
+    }
+
+    /// The runs of channels that a convolution would read, if its kernel can.
+    fn collected(&self, node: &Node, origins: &[Vec<Origin>]) -> Option<Collected> {
+        let dense = matches!(node.op, Op::Conv { groups: 1, .. }) && self.runs_in_int8(node);
+        let x = node.inputs[0];
+        let (order, runs) = channels::runs(&origins[x.index()]);
+        let on_grid = |run: &Run| {
+            self.native[run.root.index()] == DType::I8 && self.grids.of(run.root) == self.grids.of(x)
+        };
+        let groups: usize = runs.iter().map(|run| run.count.div_ceil(CHANNEL_GROUP)).sum();
+        let worthwhile = 4 * groups * CHANNEL_GROUP <= 5 * order.len();
+        let elsewhere = runs.iter().any(|run| run.root != x);
+        (dense && elsewhere && worthwhile && runs.len() <= RUNS_MAX && runs.iter().all(on_grid))
+            .then_some(Collected { order, runs })
+    }
+
+    /// The values that node `at` reads.
+    pub fn operands(&self, at: usize) -> Vec<ValueId> {
+        match &self.collects[at] {
+            Some(collected) => collected.runs.iter().map(|run| run.root).collect(),
+            None => self.graph.nodes[at].inputs.clone(),
+        }
+    }
+
+    /// How node `at` collects its input, if it does.
+    pub fn collection(&self, at: usize) -> Option<Collected> {
+        self.collects[at].clone()
+    }
+
     /// The value that the step of node `at` writes, and the function fused into it.
     pub fn result(&self, at: usize) -> (ValueId, Option<crate::graph::Unary>) {
         match self.fused[at].map(|next| &self.graph.nodes[next]) {
@@ -174,9 +244,8 @@ impl<'a> Planner<'a> {
             let mut parted = None;
             for (value, _) in writer.iter().enumerate().filter(|(_, w)| w.is_some()) {
                 let at = writer[value].expect("filtered above");
-                let node = &self.graph.nodes[at];
                 let output = self.result(at).0;
-                for &id in &node.inputs {
+                for id in self.operands(at) {
                     if self.root(id) != self.root(output)
                         || self.homes[id.index()].is_some_and(|(of, _)| of == output)
                     {

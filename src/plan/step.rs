@@ -93,6 +93,11 @@ impl<'a> Part<'a> {
         self.pixels.start / width..self.pixels.end / width
     }
 
+    /// Number of operands.
+    pub fn inputs(&self) -> usize {
+        self.step.reads.len()
+    }
+
     /// Operand `i`, whole.
     pub fn input<T: Element>(&self, i: usize) -> Plane<'a, T> {
         let loc = &self.step.reads[i];
