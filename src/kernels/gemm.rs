@@ -5,229 +5,19 @@
 //! micro-kernel broadcasts one group of a pixel and multiplies it with the same group of every output
 //! channel. An instruction set supplies [`Dot`], and a door that calls [`conv`] with its tile.
 
-use super::arch::LookUp;
-use super::{CodeRange, Plane, PlaneMut, Window};
-use crate::limits::{ARENA_ALIGN, CHANNEL_GROUP};
-use std::ops::Range;
+use super::arch::as_bytes;
+use super::dot::Dot;
+use super::job::{Job, Pixels, finish};
+use super::packed::Panel;
+use super::{Plane, Window};
+use crate::limits::CHANNEL_GROUP;
 
-/// A vector of `i32` accumulators with the int8 dot product of one instruction set.
-///
-/// A value is the proof that the CPU has the instructions. Methods are `#[inline(always)]`: they become
-/// vector code inside a function that enables the instruction set, and only there.
-pub(crate) trait Dot: Copy {
-    /// Accumulators of a vector.
-    const LANES: usize;
-    /// What activations are xored with: 0x80 (that is, + 128) where the instruction takes them unsigned.
-    const FLIP: u8;
-    /// `LANES` accumulators.
-    type Acc: Copy;
-    /// `LANES` groups of four bytes.
-    type Groups: Copy;
-
-    /// # Safety
-    /// `LANES` values at `from` are readable.
-    unsafe fn load(self, from: *const i32) -> Self::Acc;
-
-    /// # Safety
-    /// `4 · LANES` bytes at `from` are readable.
-    unsafe fn groups(self, from: *const u8) -> Self::Groups;
-
-    /// The same group in every lane.
-    ///
-    /// # Safety
-    /// Four bytes at `from` are readable.
-    unsafe fn broadcast(self, from: *const u8) -> Self::Groups;
-
-    /// Adds to each lane the sum of its four products; exact for flipped activations and weights −127..=127.
-    fn dot(self, acc: Self::Acc, activations: Self::Groups, weights: Self::Groups) -> Self::Acc;
-
-    /// Requantizes and stores the first `count` lanes of the vectors.
-    ///
-    /// # Safety
-    /// `NV · LANES` multipliers are readable, `count <= NV · LANES` codes at `to` are writable.
-    unsafe fn store_codes<const NV: usize>(
-        self,
-        acc: [Self::Acc; NV],
-        multiplier: *const f32,
-        range: CodeRange,
-        to: *mut i8,
-        count: usize,
-    );
-
-    /// Scales and stores the first `count` lanes of the vectors.
-    ///
-    /// # Safety
-    /// `NV · LANES` multipliers are readable, `count <= NV · LANES` numbers at `to` are writable.
-    unsafe fn store_reals<const NV: usize>(
-        self,
-        acc: [Self::Acc; NV],
-        multiplier: *const f32,
-        to: *mut f32,
-        count: usize,
-    );
-}
-
-/// Bytes that start at a cache line, so that no vector of weights straddles two.
-#[derive(Debug)]
-pub(crate) struct AlignedBytes {
-    storage: Box<[u8]>,
-    start: usize,
-}
-
-impl AlignedBytes {
-    /// `len` zeros.
-    pub(crate) fn zeroed(len: usize) -> Self {
-        let storage = vec![0; len + ARENA_ALIGN].into_boxed_slice();
-        let start = storage.as_ptr().align_offset(ARENA_ALIGN).min(ARENA_ALIGN);
-        AlignedBytes { storage, start }
-    }
-
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        &self.storage[self.start..][..self.storage.len() - ARENA_ALIGN]
-    }
-
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
-        let len = self.storage.len() - ARENA_ALIGN;
-        &mut self.storage[self.start..][..len]
-    }
-}
-
-/// Some output channels, as many vectors as the micro-kernel keeps in registers.
-#[derive(Clone, Copy, Debug)]
-struct Panel {
-    vectors: usize,
-    /// First output channel.
-    channel: usize,
-}
-
-/// Weights in the order in which the micro-kernel reads them, with the parameters of each output channel.
-///
-/// Panel by panel, group by group: `vectors · lanes` groups of four weights. Output channels are padded to
-/// whole vectors, input channels to whole groups, with zeros.
-#[derive(Debug)]
-pub(crate) struct Packed {
-    groups: usize,
-    channels: usize,
-    panels: Vec<Panel>,
-    weights: AlignedBytes,
-    bias: Vec<i32>,
-    multiplier: Vec<f32>,
-}
-
-/// A matrix to pack: `weight(channel, k)` for `k` below `4 · groups`.
-pub(crate) struct Matrix<'a, W: Fn(usize, usize) -> i8> {
-    pub(crate) groups: usize,
-    pub(crate) weight: W,
-    pub(crate) bias: &'a [i32],
-    pub(crate) multiplier: &'a [f32],
-    /// Value of zero in the activations as the dot product sees them: flipped where it wants that.
-    pub(crate) zero_point: i32,
-}
-
-impl Packed {
-    /// Packs for vectors of `lanes`; the zero point is folded into the bias.
-    pub(crate) fn new<W: Fn(usize, usize) -> i8>(
-        lanes: usize,
-        widest: usize,
-        matrix: &Matrix<'_, W>,
-    ) -> Self {
-        let (groups, channels) = (matrix.groups, matrix.bias.len());
-        let vectors = channels.div_ceil(lanes);
-        let mut packed = Packed {
-            groups,
-            channels,
-            panels: panels(vectors, widest, lanes),
-            weights: AlignedBytes::zeroed(vectors * lanes * groups * CHANNEL_GROUP),
-            bias: vec![0; vectors * lanes],
-            multiplier: vec![0.0; vectors * lanes],
-        };
-        packed.multiplier[..channels].copy_from_slice(matrix.multiplier);
-        for channel in 0..channels {
-            let sum = (0..groups * CHANNEL_GROUP).map(|k| i32::from((matrix.weight)(channel, k)));
-            let sum = sum.fold(0i32, i32::wrapping_add);
-            packed.bias[channel] = matrix.bias[channel].wrapping_sub(matrix.zero_point.wrapping_mul(sum));
-        }
-        let weights = packed.weights.as_mut_slice();
-        for panel in &packed.panels {
-            let width = panel.vectors * lanes;
-            let rows = &mut weights[panel.channel * groups * CHANNEL_GROUP..];
-            for (at, cell) in rows[..width * groups * CHANNEL_GROUP].iter_mut().enumerate() {
-                let (lane, group) = (at / CHANNEL_GROUP % width, at / CHANNEL_GROUP / width);
-                if panel.channel + lane < channels {
-                    let k = group * CHANNEL_GROUP + at % CHANNEL_GROUP;
-                    *cell = (matrix.weight)(panel.channel + lane, k) as u8;
-                }
-            }
-        }
-        packed
-    }
-
-    /// Vectors of the widest panel.
-    pub(crate) fn widest(&self) -> usize {
-        self.panels.iter().map(|panel| panel.vectors).max().unwrap_or(1)
-    }
-
-    /// Bytes of packed weights and parameters.
-    pub(crate) fn bytes(&self) -> usize {
-        self.weights.as_slice().len() + self.bias.len() * 8
-    }
-
-    /// Bytes of a pixel's taps.
-    pub(crate) fn row_bytes(&self) -> usize {
-        self.groups * CHANNEL_GROUP
-    }
-}
-
-/// As few panels as `widest` allows, all of nearly the same width.
-fn panels(vectors: usize, widest: usize, lanes: usize) -> Vec<Panel> {
-    let count = vectors.div_ceil(widest).max(1);
-    let mut first = 0;
-    let panel = |i: usize| {
-        let vectors = vectors / count + usize::from(i < vectors % count);
-        first += vectors;
-        Panel { vectors, channel: (first - vectors) * lanes }
-    };
-    (0..count).map(panel).collect()
-}
-
-/// Where the results of a convolution go.
-pub(crate) enum Output<'a> {
-    Codes { dst: PlaneMut<'a, i8>, range: CodeRange, table: Option<(LookUp, &'a [i8; 256])> },
-    Reals(PlaneMut<'a, f32>),
-}
-
-/// One convolution of some output rows.
-pub(crate) struct Job<'a> {
-    pub(crate) window: &'a Window,
-    pub(crate) packed: &'a Packed,
-    pub(crate) src: Plane<'a, i8>,
-    /// Groups of input channels.
-    pub(crate) channel_groups: usize,
-    pub(crate) zero_point: i8,
-    pub(crate) rows: Range<usize>,
-    pub(crate) output: Output<'a>,
-    /// At least `MR` rows of taps.
-    pub(crate) scratch: &'a mut [u8],
-}
-
-impl Job<'_> {
-    /// What the micro-kernel reads and writes without a bounds check: proves that it is there.
-    fn check(&self, tile_pixels: usize, lanes: usize) {
-        let (window, packed) = (self.window, self.packed);
-        assert!(self.rows.end <= window.output[0]);
-        let channels = self.channel_groups * CHANNEL_GROUP;
-        assert_eq!(packed.row_bytes(), window.kernel[0] * window.kernel[1] * channels);
-        assert!(self.scratch.len() >= tile_pixels * packed.row_bytes());
-        let padded: usize = packed.panels.iter().map(|panel| panel.vectors * lanes).sum();
-        assert!(packed.bias.len() == padded && packed.multiplier.len() == padded);
-        assert!(packed.channels <= padded && packed.weights.as_slice().len() == padded * packed.row_bytes());
-        let (len, pitch) = match &self.output {
-            Output::Codes { dst, .. } => (dst.data.len(), dst.pitch),
-            Output::Reals(dst) => (dst.data.len(), dst.pitch),
-        };
-        let pixels = self.rows.len() * window.output[1];
-        assert!(pixels == 0 || len >= (pixels - 1) * pitch + packed.channels, "destination too small");
-    }
+/// Proves that what the micro-kernel touches without a bounds check is there.
+fn check(job: &Job<'_>, tile_pixels: usize, lanes: usize) {
+    job.check(lanes);
+    let taps = job.window.kernel[0] * job.window.kernel[1];
+    assert_eq!(job.packed.groups, taps * job.groups);
+    assert!(job.scratch.len() >= tile_pixels * job.packed.row_bytes(), "scratch too small");
 }
 
 /// Runs a job in tiles of `MR` pixels and panels of at most `NV` vectors.
@@ -236,28 +26,35 @@ impl Job<'_> {
 /// The caller's instruction set is that of `dot`, and `packed` was made for it.
 #[inline(always)]
 pub(crate) unsafe fn conv<D: Dot, const MR: usize, const NV: usize>(dot: D, job: &mut Job<'_>) {
-    job.check(MR, D::LANES);
+    check(job, MR, D::LANES);
     let pixels = job.window.pixels(&job.rows);
+    let (pointwise, row_bytes) = (job.window.is_pointwise(), job.packed.row_bytes());
+    let src = Plane { data: as_bytes(job.src.data), pitch: job.src.pitch };
+    let mut waiting = 0;
     let mut place = Place { y: job.rows.start, x: 0 };
     for first in pixels.clone().step_by(MR) {
         let count = MR.min(pixels.end - first);
-        for row in job.scratch.chunks_exact_mut(job.packed.row_bytes()).take(count) {
-            lay_out_taps(job.window, (job.src, job.channel_groups), (job.zero_point, D::FLIP), place, row);
-            place.advance(job.window);
+        let rows = job.scratch.chunks_exact_mut(row_bytes).take(count);
+        if pointwise {
+            for (i, row) in rows.enumerate() {
+                copy_flipped(&src.data[(first + i) * src.pitch..][..row_bytes], D::FLIP, row);
+            }
+        } else {
+            for row in rows {
+                lay_out_taps(job.window, (src, job.groups), (job.zero_point, D::FLIP), place, row);
+                place.advance(job.window);
+            }
         }
-        let tile = Tile { first: first - pixels.start, count };
-        // SAFETY: `check` has compared every length with what the tile reads and writes.
+        let tile = Pixels { first: first - pixels.start, count };
+        // SAFETY: `check` compared every length with what the tile reads and writes.
         unsafe {
             match count {
                 1 => multiply::<D, 1, NV>(dot, job, tile),
                 _ => multiply::<D, MR, NV>(dot, job, tile),
             }
         }
-        if let Output::Codes { dst, table: Some((look_up, table)), .. } = &mut job.output {
-            let data = &mut dst.data[tile.first * dst.pitch..];
-            // SAFETY: it belongs to the caller's instruction set.
-            unsafe { look_up(table, job.packed.channels, PlaneMut { data, pitch: dst.pitch }, count) };
-        }
+        // SAFETY: the look-up belongs to the caller's instruction set.
+        unsafe { job.look_up(&mut waiting, tile.first + count) };
     }
 }
 
@@ -278,27 +75,16 @@ impl Place {
     }
 }
 
-/// Output pixels of a tile, counted from the first one of the job.
-#[derive(Clone, Copy)]
-struct Tile {
-    first: usize,
-    count: usize,
-}
-
 /// Copies the taps of one output pixel side by side; those in the padding are the zero point.
 #[inline(always)]
 fn lay_out_taps(
     window: &Window,
-    (src, groups): (Plane<'_, i8>, usize),
+    (src, groups): (Plane<'_, u8>, usize),
     (zero_point, flip): (i8, u8),
     at: Place,
     to: &mut [u8],
 ) {
     let run = groups * CHANNEL_GROUP;
-    if window.is_pointwise() {
-        let from = (at.y * window.output[1] + at.x) * src.pitch;
-        return copy_flipped(&src.data[from..][..run], flip, to);
-    }
     let [height, width] = window.input;
     let [kernel_rows, kernel_columns] = window.kernel;
     let y = (at.y * window.stride[0]).wrapping_sub(window.pad[0]);
@@ -324,21 +110,31 @@ fn lay_out_taps(
     }
 }
 
-/// Copies whole groups of codes, xored with `flip`.
+/// Copies whole groups of codes, xored with `flip`; `from` is as long as `to`.
+///
+/// The last piece overlaps its neighbour: a loop over the rest would cost more than all the others.
 #[inline(always)]
-fn copy_flipped(from: &[i8], flip: u8, to: &mut [u8]) {
-    let mask = u32::from_ne_bytes([flip; CHANNEL_GROUP]);
-    for (to, from) in to.as_chunks_mut::<CHANNEL_GROUP>().0.iter_mut().zip(from.as_chunks().0) {
-        *to = (u32::from_ne_bytes(from.map(|code| code as u8)) ^ mask).to_ne_bytes();
+fn copy_flipped(from: &[u8], flip: u8, to: &mut [u8]) {
+    let mask = u128::from_ne_bytes([flip; 16]);
+    for (to, from) in to.as_chunks_mut().0.iter_mut().zip(from.as_chunks().0) {
+        *to = (u128::from_ne_bytes(*from) ^ mask).to_ne_bytes();
+    }
+    if let (Some(to), Some(from)) = (to.last_chunk_mut(), from.last_chunk()) {
+        *to = (u128::from_ne_bytes(*from) ^ mask).to_ne_bytes();
+    } else if let (Some(to), Some(from)) = (to.last_chunk_mut(), from.last_chunk()) {
+        *to = (u64::from_ne_bytes(*from) ^ u64::from_ne_bytes([flip; 8])).to_ne_bytes();
+    }
+    if let (Some(to), Some(from)) = (to.first_chunk_mut(), from.first_chunk()) {
+        *to = (u32::from_ne_bytes(*from) ^ u32::from_ne_bytes([flip; 4])).to_ne_bytes();
     }
 }
 
 /// All panels of a tile whose taps lie in the scratch.
 ///
 /// # Safety
-/// As [`conv`], after [`Job::check`].
+/// As [`conv`], after [`check`].
 #[inline(always)]
-unsafe fn multiply<D: Dot, const MR: usize, const NV: usize>(dot: D, job: &mut Job<'_>, tile: Tile) {
+unsafe fn multiply<D: Dot, const MR: usize, const NV: usize>(dot: D, job: &mut Job<'_>, tile: Pixels) {
     let packed = job.packed;
     for panel in &packed.panels {
         // SAFETY: the caller's. Panels are balanced: none is narrower than half of the widest, and the
@@ -364,7 +160,7 @@ unsafe fn panel_of<D: Dot, const MR: usize, const NV: usize>(
     dot: D,
     job: &mut Job<'_>,
     panel: &Panel,
-    tile: Tile,
+    tile: Pixels,
 ) {
     // SAFETY: the caller's.
     unsafe {
@@ -410,44 +206,5 @@ unsafe fn accumulate<D: Dot, const MR: usize, const NV: usize>(
             weights = weights.add(NV * vector_bytes);
         }
         acc
-    }
-}
-
-/// Requantizes or scales the accumulators of a tile and stores those of real pixels and channels.
-///
-/// # Safety
-/// As [`multiply`].
-#[inline(always)]
-unsafe fn finish<D: Dot, const MR: usize, const NV: usize>(
-    dot: D,
-    acc: [[D::Acc; NV]; MR],
-    packed: &Packed,
-    output: &mut Output<'_>,
-    panel: &Panel,
-    tile: Tile,
-) {
-    let channels = (packed.channels - panel.channel).min(NV * D::LANES);
-    // SAFETY: multipliers are padded to whole vectors; the destination has `tile.count` pixels from
-    // `tile.first` on, each with the channels that are left.
-    unsafe {
-        let multiplier = packed.multiplier.as_ptr().add(panel.channel);
-        match output {
-            Output::Codes { dst, range, .. } => {
-                let to = dst.data.as_mut_ptr().add(tile.first * dst.pitch + panel.channel);
-                for (r, acc) in acc.into_iter().enumerate() {
-                    if r < tile.count {
-                        dot.store_codes(acc, multiplier, *range, to.add(r * dst.pitch), channels);
-                    }
-                }
-            }
-            Output::Reals(dst) => {
-                let to = dst.data.as_mut_ptr().add(tile.first * dst.pitch + panel.channel);
-                for (r, acc) in acc.into_iter().enumerate() {
-                    if r < tile.count {
-                        dot.store_reals(acc, multiplier, to.add(r * dst.pitch), channels);
-                    }
-                }
-            }
-        }
     }
 }

@@ -6,11 +6,18 @@
 //! rows follow each other without a gap.
 
 mod arch;
+pub mod channels;
 pub mod conv;
+mod depthwise;
+mod dot;
+pub mod elementwise;
 pub mod float;
 mod gemm;
 pub mod isa;
+mod job;
 pub mod moves;
+mod packed;
+pub mod pool;
 pub mod reference;
 #[cfg(test)]
 mod testing;
@@ -190,5 +197,14 @@ impl Epilogue {
         };
         assert!(multiplier.len() == channels && multiplier.iter().all(|m| m.is_finite()));
         multiplier
+    }
+}
+
+/// Length and number of runs of neighbouring elements: all pixels in one run where no plane has a gap.
+#[inline(always)]
+fn gapless(channels: usize, pixels: usize, pitches: &[usize]) -> (usize, usize) {
+    match pitches.iter().all(|&pitch| pitch == channels) {
+        true => (channels * pixels, pixels.min(1)),
+        false => (channels, pixels),
     }
 }

@@ -11,11 +11,13 @@ use crate::tensor::Quant;
 use std::ops::Range;
 
 /// From an accumulator to a code: one multiplication, clamp, round half to even. Never fused with an addition.
+#[inline]
 pub fn requantize(acc: i32, multiplier: f32, range: CodeRange) -> i8 {
     round(acc as f32 * multiplier, range)
 }
 
 /// A real number in steps of the output grid to a code.
+#[inline]
 fn round(steps: f32, range: CodeRange) -> i8 {
     let zero = i32::from(range.zero_point);
     let (lo, hi) = (i32::from(range.lo) - zero, i32::from(range.hi) - zero);
@@ -175,7 +177,7 @@ pub fn max_pool(
 /// How many cells of the window at `(y, x)` count in an average.
 fn counted(window: &Window, average: &Average, at: [usize; 2]) -> usize {
     let along = |axis: usize| {
-        let end = window.reach(axis) - average.tail[axis];
+        let end = window.reach(axis).saturating_sub(average.tail[axis]);
         let counts = |&tap: &usize| match average.count_include_pad {
             true => at[axis] * window.stride[axis] + tap * window.dilation[axis] < end,
             false => cell(window, axis, at[axis], tap).is_some(),
@@ -183,6 +185,11 @@ fn counted(window: &Window, average: &Average, at: [usize; 2]) -> usize {
         (0..window.kernel[axis]).filter(counts).count()
     };
     along(0) * along(1)
+}
+
+/// What the sum of the window at `(y, x)` is multiplied by.
+pub fn average_multiplier(window: &Window, average: &Average, at: [usize; 2]) -> f32 {
+    average.ratio / counted(window, average, at).max(1) as f32
 }
 
 /// Average of the window's cells. A global average is a window as large as the image.
@@ -194,7 +201,7 @@ pub fn average_pool(
     rows: Range<usize>,
 ) {
     visit_pixels(window, rows, |pixel, at| {
-        let multiplier = average.ratio / counted(window, average, at).max(1) as f32;
+        let multiplier = average_multiplier(window, average, at);
         for c in 0..channels {
             let mut acc = 0i32;
             visit_taps(window, at, |_, cell| {
@@ -320,5 +327,155 @@ pub fn dequantize(
         for c in 0..channels {
             dst.data[pixel * dst.pitch + c] = quant.dequantize(src.data[p * src.pitch + c]);
         }
+    }
+}
+
+/// Worked by hand from the definitions.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: CodeRange = CodeRange { zero_point: 0, lo: -128, hi: 127 };
+
+    fn window(
+        input: [usize; 2],
+        output: [usize; 2],
+        kernel: [usize; 2],
+        stride: usize,
+        pad: usize,
+    ) -> Window {
+        Window { input, output, kernel, stride: [stride; 2], dilation: [1, 1], pad: [pad, pad] }
+    }
+
+    /// The codes that `run` writes for some pixels of one channel.
+    fn codes(pixels: usize, run: impl FnOnce(PlaneMut<'_, i8>)) -> Vec<i8> {
+        let mut out = vec![0; pixels];
+        run(PlaneMut { data: &mut out, pitch: 1 });
+        out
+    }
+
+    fn plane(data: &[i8]) -> Plane<'_, i8> {
+        Plane { data, pitch: 1 }
+    }
+
+    #[test]
+    fn halves_go_to_the_even_neighbour() {
+        let code = |acc| requantize(acc, 0.5, FULL);
+        assert_eq!([1, 3, 5, -1, -3, -5].map(code), [0, 2, 2, 0, -2, -2]);
+    }
+
+    #[test]
+    fn codes_are_clamped_around_the_zero_point() {
+        let relu = CodeRange { zero_point: -128, lo: -128, hi: 127 };
+        assert_eq!(
+            [i32::MIN, -1, 0, 100, 255, 256, i32::MAX].map(|acc| requantize(acc, 1.0, relu)),
+            [-128, -128, -128, -28, 127, 127, 127]
+        );
+        let narrow = CodeRange { zero_point: 10, lo: 5, hi: 20 };
+        assert_eq!([-6, -5, 0, 10, 11].map(|acc| requantize(acc, 1.0, narrow)), [5, 5, 10, 20, 20]);
+        // 16 777 217 is no f32: the nearest one is even, and so is the product's rounding.
+        assert_eq!(requantize(16_777_217, 2f32.powi(-20), FULL), 16);
+        assert_eq!(requantize(1_000_000, -1e38, FULL), -128);
+    }
+
+    #[test]
+    fn a_convolution_pads_with_real_zero() {
+        // Input 1 2 / 3 4 as reals with zero point 10; a kernel of ones sums each 3x3 neighbourhood.
+        let (window, src) = (window([2, 2], [2, 2], [3, 3], 1, 1), [11, 12, 13, 14]);
+        let filter =
+            Filter { in_channels: 1, out_channels: 1, zero_point: 10, weights: &[1; 9], bias: &[100] };
+        let requant = Requant { multiplier: vec![1.0], zero_point: 0, lo: -128, hi: 127, table: None };
+        let all = codes(4, |dst| conv_codes((&window, &filter, &requant), plane(&src), dst, 0..2));
+        assert_eq!(all, [110; 4]);
+        // Only the corner at the top left of the kernel: the last output sees the first input.
+        let filter = Filter { weights: &[2, 0, 0, 0, 0, 0, 0, 0, 0], ..filter };
+        let last_row = codes(2, |dst| conv_codes((&window, &filter, &requant), plane(&src), dst, 1..2));
+        assert_eq!(last_row, [100, 102]);
+    }
+
+    #[test]
+    fn dense_sums_over_channels_and_depthwise_does_not() {
+        let (window, src) = (window([1, 1], [1, 1], [1, 1], 1, 0), Plane { data: &[3, 5], pitch: 2 });
+        let mut reals = [0f32; 2];
+        // Weights [oc][ic]: 1 2 / 3 4.
+        let filter =
+            Filter { in_channels: 2, out_channels: 2, zero_point: 1, weights: &[1, 2, 3, 4], bias: &[0, 1] };
+        let dst = PlaneMut { data: &mut reals, pitch: 2 };
+        conv_reals((&window, &filter, &[1.0, 0.5]), src, dst, 0..1);
+        assert_eq!(reals, [2.0 + 8.0, (6.0 + 16.0 + 1.0) * 0.5]);
+        let filter = Filter { weights: &[-1, 4], ..filter };
+        let dst = PlaneMut { data: &mut reals, pitch: 2 };
+        depthwise_reals((&window, &filter, &[1.0, 0.5]), src, dst, 0..1);
+        assert_eq!(reals, [-2.0, (16.0 + 1.0) * 0.5]);
+    }
+
+    #[test]
+    fn the_table_comes_after_the_clamp() {
+        let mut table = Box::new([0i8; 256]);
+        table[(128 + 7) as usize] = 42;
+        let window = window([1, 1], [1, 1], [1, 1], 1, 0);
+        let filter = Filter { in_channels: 1, out_channels: 1, zero_point: 0, weights: &[1], bias: &[0] };
+        let requant = Requant { multiplier: vec![1.0], zero_point: 0, lo: 0, hi: 7, table: Some(table) };
+        let out = codes(1, |dst| conv_codes((&window, &filter, &requant), plane(&[100]), dst, 0..1));
+        assert_eq!(out, [42]);
+    }
+
+    #[test]
+    fn padding_never_wins_a_maximum() {
+        let window = window([2, 2], [1, 1], [3, 3], 2, 1);
+        let out = codes(1, |dst| max_pool(&window, 1, plane(&[-100, -90, -80, -128]), dst, 0..1));
+        assert_eq!(out, [-80]);
+    }
+
+    /// A 2x2 image of 4, 8, 12, 16 under a 2x2 window with one cell of padding above and to the left.
+    #[test]
+    fn an_average_counts_padding_only_when_asked() {
+        let window = window([2, 2], [2, 2], [2, 2], 2, 1);
+        let pool = |count_include_pad, tail| {
+            let average = Average { count_include_pad, tail, zero_point: 0, ratio: 1.0, range: FULL };
+            codes(4, |dst| average_pool((&window, &average), 1, plane(&[4, 8, 12, 16]), dst, 0..2))
+        };
+        assert_eq!(pool(false, [0, 0]), [4, 8, 12, 16]);
+        assert_eq!(pool(true, [0, 0]), [1, 2, 3, 4]);
+        // The last row and column exist only to complete the windows: those windows have fewer cells.
+        assert_eq!(pool(true, [1, 1]), [1, 4, 6, 16]);
+    }
+
+    #[test]
+    fn sums_and_products_meet_on_the_output_grid() {
+        let one = |run: &dyn Fn(PlaneMut<'_, i8>)| codes(1, run)[0];
+        let sum = Add { zero_points: [1, -1], multipliers: [0.5, 0.25], range: FULL, table: None };
+        // (4 - 1) / 2 + (3 + 1) / 4 = 2.5, a tie.
+        assert_eq!(one(&|dst| add(&sum, 1, [plane(&[4]), plane(&[3])], dst, 0..1)), 2);
+        let product = Mul { zero_points: [1, -1], multiplier: 0.125, range: FULL, table: None };
+        // (4 - 1) · (3 + 1) / 8 = 1.5, a tie.
+        assert_eq!(one(&|dst| mul(&product, 1, [plane(&[4]), plane(&[3])], dst, 0..1)), 2);
+        let gate = Plane { data: &[7], pitch: 0 };
+        let gated = codes(2, |dst| mul(&product, 1, [plane(&[2, 3]), gate], dst, 0..2));
+        assert_eq!(gated, [1, 2]);
+    }
+
+    #[test]
+    fn codes_move_unchanged() {
+        let src = Plane { data: &[1, 2, 3, 4, 5, 6], pitch: 3 };
+        let mut out = [0; 4];
+        gather_channels(&[2, 0], src, PlaneMut { data: &mut out, pitch: 2 }, 0..2);
+        assert_eq!(out, [3, 1, 6, 4]);
+        copy_channels(2, src, PlaneMut { data: &mut out, pitch: 2 }, 0..2);
+        assert_eq!(out, [1, 2, 4, 5]);
+        let twice = ([0, 0, 1, 1].as_slice(), [0, 0, 1, 1].as_slice(), 2);
+        let rows = codes(8, |dst| upsample(twice, 1, plane(&[1, 2, 3, 4]), dst, 1..3));
+        assert_eq!(rows, [1, 1, 2, 2, 3, 3, 4, 4]);
+    }
+
+    /// `QuantizeLinear` of ONNX: y = saturate(round_half_even(x / scale) + zero_point).
+    #[test]
+    fn quantization_rounds_before_it_adds_the_zero_point() {
+        let quant = Quant::new(2.0, 1).unwrap();
+        let reals = Plane { data: &[0.0f32, 1.0, 3.0, -1.0, 1000.0, -1000.0], pitch: 1 };
+        assert_eq!(codes(6, |dst| quantize(quant, 1, reals, dst, 0..6)), [1, 1, 3, 1, 127, -128]);
+        let mut back = [0f32; 3];
+        dequantize(quant, 1, plane(&[1, -128, 127]), PlaneMut { data: &mut back, pitch: 1 }, 0..3);
+        assert_eq!(back, [0.0, -258.0, 252.0]);
     }
 }

@@ -1,9 +1,11 @@
 //! What the tests of the kernels share: random cases, and the instruction sets to run them on.
 
 use super::isa::Isa;
-use super::{CodeRange, Filter, Plane, Requant, Window};
+use super::{CodeRange, Filter, Plane, PlaneMut, Requant, Window};
 use crate::limits::CHANNEL_GROUP;
 use proptest::prelude::*;
+use std::fmt::Debug;
+use std::ops::Range;
 use std::sync::Once;
 
 /// The instruction sets of this CPU; prints once which ones are tested and which ones are not.
@@ -106,6 +108,71 @@ impl Image {
     }
 }
 
+/// Where results go: rows of pixels with gaps between their channels, computed in two parts.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) rows: usize,
+    /// Pixels per row.
+    pub(super) width: usize,
+    pub(super) channels: usize,
+    /// Pitch beyond the channels.
+    pub(super) gap: usize,
+    /// Row at which the second part begins.
+    pub(super) split: usize,
+}
+
+impl Target {
+    /// Runs the reference at once and every instruction set in two parts; all elements must be equal, and
+    /// the gaps, which belong to somebody else, untouched.
+    pub(super) fn compare<T: Copy + PartialEq + Debug>(
+        &self,
+        (untouched, bits): (T, fn(&T) -> u32),
+        reference: impl Fn(PlaneMut<'_, T>, Range<usize>),
+        kernel: impl Fn(Isa, PlaneMut<'_, T>, Range<usize>),
+    ) -> Result<(), TestCaseError> {
+        let pitch = self.channels + self.gap;
+        let len = (self.rows * self.width).saturating_sub(1) * pitch + self.channels;
+        let mut expected = vec![untouched; len];
+        reference(PlaneMut { data: &mut expected, pitch }, 0..self.rows);
+        for isa in isas() {
+            let mut out = vec![untouched; len];
+            for part in [0..self.split, self.split..self.rows] {
+                let start = (part.start * self.width * pitch).min(len);
+                kernel(isa, PlaneMut { data: &mut out[start..], pitch }, part);
+            }
+            let differs = out.iter().zip(&expected).position(|(a, b)| bits(a) != bits(b));
+            if let Some(i) = differs {
+                let (got, want) = (out[i], expected[i]);
+                let (pixel, channel) = (i / pitch, i % pitch);
+                prop_assert!(false, "{isa}: pixel {pixel}, channel {channel}: {got:?}, reference {want:?}");
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn compare_codes(
+        &self,
+        reference: impl Fn(PlaneMut<'_, i8>, Range<usize>),
+        kernel: impl Fn(Isa, PlaneMut<'_, i8>, Range<usize>),
+    ) -> Result<(), TestCaseError> {
+        self.compare((77, |&code| code as u32), reference, kernel)
+    }
+
+    pub(super) fn compare_reals(
+        &self,
+        reference: impl Fn(PlaneMut<'_, f32>, Range<usize>),
+        kernel: impl Fn(Isa, PlaneMut<'_, f32>, Range<usize>),
+    ) -> Result<(), TestCaseError> {
+        self.compare((77.0, |real: &f32| real.to_bits()), reference, kernel)
+    }
+}
+
+/// The output of a window, split somewhere.
+pub(super) fn target(window: &Window, channels: usize, gap: usize, seed: u64) -> Target {
+    let [rows, width] = window.output;
+    Target { rows, width, channels, gap, split: seed as usize % (rows + 1) }
+}
+
 /// A convolution with an input, to be run by the reference and by a kernel.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
@@ -116,10 +183,7 @@ pub(super) struct Case {
     pub(super) bias: Vec<i32>,
     pub(super) requant: Requant,
     pub(super) src: Image,
-    /// Output pitch beyond the channels.
-    pub(super) gap: usize,
-    /// Where the rows are split in two runs.
-    pub(super) split: usize,
+    pub(super) target: Target,
 }
 
 impl Case {
@@ -131,15 +195,6 @@ impl Case {
             weights: &self.weights,
             bias: &self.bias,
         }
-    }
-
-    pub(super) fn pitch(&self) -> usize {
-        self.channels[1] + self.gap
-    }
-
-    /// Bytes of the output rows, with the gap of the last pixel left out.
-    pub(super) fn output_len(&self) -> usize {
-        (self.window.output[0] * self.window.output[1] - 1) * self.pitch() + self.channels[1]
     }
 }
 
@@ -180,8 +235,7 @@ pub(super) fn case(depthwise: bool) -> impl Strategy<Value = Case> {
                 table,
             },
             src: Image::new(seed ^ 3, input, channels[0], src_gap),
-            gap,
-            split: seed as usize % (window.output[0] + 1),
+            target: target(&window, channels[1], gap, seed),
             window,
         }
     })

@@ -10,7 +10,7 @@ use crate::tensor::{Data, Tensor};
 const PHASES: [[usize; 2]; 4] = [[0, 0], [1, 0], [0, 1], [1, 1]];
 
 pub(super) fn run(graph: &Graph) -> Result<Graph> {
-    fold(&recognise(graph)?)
+    expand(&fold(&recognise(graph)?)?)
 }
 
 /// Four strided slices and their Concat → [`Op::Focus`] (and a channel order, where it is not YOLOv5's).
@@ -83,6 +83,30 @@ fn fold(graph: &Graph) -> Result<Graph> {
             inputs.push(rewriter.get(bias)?);
         }
         rewriter.replace(node, op, inputs)?;
+    }
+    rewriter.finish()
+}
+
+/// A Focus that no convolution took in becomes slices and a Concat again.
+fn expand(graph: &Graph) -> Result<Graph> {
+    let mut rewriter = Rewriter::new(graph)?;
+    for node in &graph.nodes {
+        if node.op != Op::Focus {
+            rewriter.copy(node)?;
+            continue;
+        }
+        let x = rewriter.get(node.inputs[0])?;
+        let [n, c, h, w] = graph.shape(node.inputs[0]).nchw().expect("inference admits only images");
+        let mut parts = Vec::with_capacity(PHASES.len());
+        for [row, column] in PHASES {
+            let slice = Op::Slice {
+                start: vec![0, 0, row, column],
+                step: vec![1, 1, 2, 2],
+                count: vec![n, c, h / 2, w / 2],
+            };
+            parts.push(rewriter.new.push(format!("{}.{row}{column}", node.name), slice, vec![x], "")?);
+        }
+        rewriter.replace(node, Op::Concat { axis: 1 }, parts)?;
     }
     rewriter.finish()
 }

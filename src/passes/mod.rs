@@ -9,6 +9,7 @@ mod affine;
 mod focus;
 mod grids;
 mod heads;
+mod linear;
 mod movers;
 mod pad;
 mod regrid;
@@ -26,7 +27,7 @@ use crate::graph::Graph;
 /// # Errors
 /// Only where a pass would leave an inconsistent graph, which is a bug of the pass.
 pub fn simplify(graph: &Graph) -> Result<Graph> {
-    const PASSES: [fn(&Graph) -> Result<Graph>; 8] = [
+    const PASSES: [fn(&Graph) -> Result<Graph>; 9] = [
         regrid::run,
         focus::run,
         movers::run,
@@ -34,6 +35,7 @@ pub fn simplify(graph: &Graph) -> Result<Graph> {
         affine::run,
         pad::run,
         activation::run,
+        linear::run,
         regrid::run,
     ];
     let mut graph = rewrite::live(graph)?;

@@ -2,13 +2,15 @@
 
 use super::epilogue::{Tail, table as activation_table, tail};
 use super::lower::Planner;
-use super::shim::{DepthwiseI8, elementwise, pool};
 use super::step::{Part, Work};
 use super::{Loc, real};
 use crate::error::{Error, Result};
 use crate::graph::{Binary, Graph, Node, Op, PoolKind, Unary, ValueId, WindowAttrs};
 use crate::kernels::conv::ConvI8;
-use crate::kernels::{Add, Average, CodeRange, Epilogue, Filter, Mul, Plane, Requant, Window};
+use crate::kernels::isa::Isa;
+use crate::kernels::{
+    Add, Average, CodeRange, Epilogue, Filter, Mul, Plane, Requant, Window, elementwise, pool,
+};
 use crate::tensor::{DType, Data, Quant, Tensor};
 
 /// Appends the int8 step of a node.
@@ -20,7 +22,7 @@ pub(super) fn lower(p: &mut Planner, at: usize, node: &Node) -> Result<()> {
             let (from, to) = (grid(p, node.inputs[0])?, grid(p, node.output)?);
             let x = p.read(node.inputs[0], DType::I8)?;
             let out = p.place(node.output, DType::I8);
-            let work = table(activation_table(*unary, from, to), &out);
+            let work = table(p.options.isa, activation_table(*unary, from, to), &out);
             p.push(node.name.clone(), "Unary", node.output, vec![x], out, work);
             Ok(())
         }
@@ -177,9 +179,9 @@ fn conv(
             weights: &weights,
             bias: &layer.bias,
         };
-        let kernel = DepthwiseI8::new(p.options.isa, window.clone(), &filter, layer.epilogue);
+        let kernel = ConvI8::depthwise(p.options.isa, window.clone(), &filter, layer.epilogue);
         let macs = out.pixels() as u64 * (taps * groups) as u64;
-        let work = depthwise_work(kernel, window.output[1], macs, out.dtype);
+        let work = conv_work(kernel, window.output[1], macs, out.dtype);
         p.push(node.name.clone(), "Depthwise", p.result(at).0, vec![x], out.clone(), work);
     } else {
         // A grouped convolution is one dense convolution per group, on ranges of the channels.
@@ -282,28 +284,6 @@ fn conv_work(conv: ConvI8, width: usize, macs: u64, out: DType) -> Work {
     }
 }
 
-fn depthwise_work(conv: DepthwiseI8, width: usize, macs: u64, out: DType) -> Work {
-    Work {
-        kernel: conv.kernel().to_owned(),
-        weights_bytes: conv.weights_bytes(),
-        scratch_bytes: conv.scratch_bytes(),
-        macs,
-        unit: width,
-        run: match out {
-            DType::I8 => Box::new(move |part: &mut Part| {
-                let (src, rows) = (part.input(0), part.rows());
-                let (dst, scratch) = part.output();
-                conv.run_codes(src, dst, rows, scratch);
-            }),
-            DType::F32 => Box::new(move |part: &mut Part| {
-                let (src, rows) = (part.input(0), part.rows());
-                let (dst, scratch) = part.output();
-                conv.run_reals(src, dst, rows, scratch);
-            }),
-        },
-    }
-}
-
 fn pooling(
     p: &mut Planner,
     node: &Node,
@@ -343,7 +323,7 @@ fn pooling(
     p.push(node.name.clone(), node.op.name(), node.output, vec![x], out.clone(), work);
     if regrid {
         let to_place = p.place(node.output, DType::I8);
-        let work = table(super::epilogue::regrid_table(from, to), &to_place);
+        let work = table(p.options.isa, super::epilogue::regrid_table(from, to), &to_place);
         p.push(format!("{}.regrid", node.name), "Requantize", node.output, vec![out], to_place, work);
     }
     Ok(())
@@ -392,33 +372,33 @@ fn operand<'a>(part: &Part<'a>, i: usize, single: bool) -> Plane<'a, i8> {
 }
 
 /// A table over all codes.
-pub(super) fn table(table: Box<[i8; 256]>, out: &Loc) -> Work {
+pub(super) fn table(isa: Isa, table: Box<[i8; 256]>, out: &Loc) -> Work {
     let channels = out.channels();
-    elementwise_work("table", move |part| {
+    elementwise_work(format!("{isa}-table"), move |part| {
         let (src, pixels) = (part.input(0), part.pixels());
-        elementwise::table(&table, channels, src, part.output::<_, u8>().0, pixels);
+        elementwise::table(isa, &table, channels, src, part.output::<_, u8>().0, pixels);
     })
 }
 
 /// Float to int8.
-pub(super) fn quantize(quant: Quant, out: &Loc) -> Work {
+pub(super) fn quantize(isa: Isa, quant: Quant, out: &Loc) -> Work {
     let channels = out.channels();
-    elementwise_work("quantize", move |part| {
+    elementwise_work(format!("{isa}-quantize"), move |part| {
         let (src, pixels) = (part.input(0), part.pixels());
-        elementwise::quantize(quant, channels, src, part.output::<_, u8>().0, pixels);
+        elementwise::quantize(isa, quant, channels, src, part.output::<_, u8>().0, pixels);
     })
 }
 
 /// Int8 to float.
-pub(super) fn dequantize(quant: Quant, out: &Loc) -> Work {
+pub(super) fn dequantize(isa: Isa, quant: Quant, out: &Loc) -> Work {
     let channels = out.channels();
-    elementwise_work("dequantize", move |part| {
+    elementwise_work(format!("{isa}-dequantize"), move |part| {
         let (src, pixels) = (part.input(0), part.pixels());
-        elementwise::dequantize(quant, channels, src, part.output::<_, u8>().0, pixels);
+        elementwise::dequantize(isa, quant, channels, src, part.output::<_, u8>().0, pixels);
     })
 }
 
-fn elementwise_work(kernel: &str, run: impl Fn(&mut Part) + Send + Sync + 'static) -> Work {
+fn elementwise_work(kernel: String, run: impl Fn(&mut Part) + Send + Sync + 'static) -> Work {
     Work {
         kernel: kernel.to_owned(),
         weights_bytes: 0,

@@ -3,7 +3,7 @@
 use super::arena::{self, Lifetime};
 use super::{Loc, Options, Plan, Port, Step, int8, movers, physical_dims, real};
 use crate::error::{Error, Result};
-use crate::graph::{Binary, Graph, Node, Op, ReduceKind, ResizeMode, ValueId};
+use crate::graph::{Binary, Graph, GridStyle, Node, Op, ReduceKind, ResizeMode, ValueId};
 use crate::limits::CHANNEL_GROUP;
 use crate::passes::Grids;
 use crate::plan::step::Work;
@@ -65,7 +65,9 @@ impl<'a> Planner<'a> {
             planner.native[id.index()] = if grids.of(id).is_some() { DType::I8 } else { DType::F32 };
         }
         for node in &graph.nodes {
-            let int8 = planner.runs_in_int8(node) && grids.of(node.output).is_some();
+            // Where a file states grids exactly, a float kernel's result is rounded onto its grid as well.
+            let codes = planner.runs_in_int8(node) || graph.grid_style == GridStyle::Exact;
+            let int8 = codes && grids.of(node.output).is_some();
             planner.native[node.output.index()] = if int8 { DType::I8 } else { DType::F32 };
         }
         planner.fuse();
@@ -236,6 +238,32 @@ impl<'a> Planner<'a> {
         *slot = Some(loc);
     }
 
+    /// Where a float kernel writes `id`, and the step that then rounds it onto its grid.
+    pub fn push_real(
+        &mut self,
+        name: String,
+        op: &str,
+        id: ValueId,
+        reads: Vec<Loc>,
+        write: Loc,
+        work: Work,
+    ) {
+        self.push(name.clone(), op, id, reads, write.clone(), work);
+        if let (DType::I8, Some(quant)) = (self.native[id.index()], self.grids.of(id)) {
+            let codes = self.place(id, DType::I8);
+            let work = int8::quantize(self.options.isa, quant, &codes);
+            self.push(format!("{name}.quantize"), "Quantize", id, vec![write], codes, work);
+        }
+    }
+
+    /// The float result of a node: its place, or a buffer from where it is rounded onto its grid.
+    pub fn place_real(&mut self, id: ValueId) -> Loc {
+        match self.native[id.index()] {
+            DType::F32 => self.place(id, DType::F32),
+            DType::I8 => self.new_buffer(physical_dims(self.graph.shape(id)), DType::F32),
+        }
+    }
+
     /// Where `id` can be read as `dtype`; converts it first where needed.
     pub fn read(&mut self, id: ValueId, dtype: DType) -> Result<Loc> {
         if let Some(loc) = &self.places[dtype as usize][id.index()] {
@@ -256,8 +284,8 @@ impl<'a> Planner<'a> {
         })?;
         let to = self.place(id, dtype);
         let (op, work) = match dtype {
-            DType::I8 => ("Quantize", int8::quantize(quant, &to)),
-            DType::F32 => ("Dequantize", int8::dequantize(quant, &to)),
+            DType::I8 => ("Quantize", int8::quantize(self.options.isa, quant, &to)),
+            DType::F32 => ("Dequantize", int8::dequantize(self.options.isa, quant, &to)),
         };
         let name = self.graph.value(id).name.clone();
         self.push(name, op, id, vec![from], to.clone(), work);

@@ -11,7 +11,6 @@ mod int8;
 mod lower;
 mod movers;
 mod real;
-mod shim;
 mod step;
 
 pub use lower::lower;

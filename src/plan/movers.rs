@@ -7,6 +7,8 @@ use super::{Loc, int8, physical_axis};
 use crate::engine::memory::Element;
 use crate::error::Result;
 use crate::graph::{Node, Op, ResizeMode, ValueId};
+use crate::kernels::channels::gather_channels;
+use crate::kernels::isa::Isa;
 use crate::kernels::moves::{self, NearestResize, Strided, StridedCopy};
 use crate::tensor::DType;
 
@@ -41,6 +43,11 @@ pub(super) fn lower(p: &mut Planner, node: &Node, dtype: DType) -> Result<()> {
         }
         Op::Transpose { perm } => strided(&logical(&x).transposed(perm), &logical(&out), dtype),
         Op::Gather { axis, indices } => {
+            if rank == 4 && *axis == 1 && dtype == DType::I8 {
+                let work = channels(p.options.isa, indices.clone());
+                p.push(node.name.clone(), node.op.name(), node.output, vec![x], out, work);
+                return Ok(());
+            }
             let gather = moves::Gather::new(&x.dims, physical_axis(rank, *axis), indices, x.pitch, out.pitch);
             match dtype {
                 DType::I8 => whole("gather", move |src: &[i8], dst| gather.run(src, dst)),
@@ -72,7 +79,7 @@ fn read_on_grid_of(p: &mut Planner, id: ValueId, result: ValueId, dtype: DType) 
         return Ok(loc);
     }
     let out = p.new_buffer(loc.dims.clone(), dtype);
-    let work = int8::table(regrid_table(from, to), &out);
+    let work = int8::table(p.options.isa, regrid_table(from, to), &out);
     p.push(format!("{}.regrid", p.graph.value(id).name), "Requantize", id, vec![loc], out.clone(), work);
     Ok(out)
 }
@@ -94,7 +101,7 @@ fn concat(p: &mut Planner, node: &Node, axis: usize, dtype: DType) -> Result<()>
         let name = format!("{}.{}", node.name, p.graph.value(id).name);
         match (from, to) {
             (Some(from), Some(to)) if dtype == DType::I8 && from != to && image_channels => {
-                let work = int8::table(regrid_table(from, to), &part);
+                let work = int8::table(p.options.isa, regrid_table(from, to), &part);
                 p.push(name, "Requantize", node.output, vec![x], part, work);
             }
             _ => {
@@ -173,6 +180,21 @@ fn pad(
             whole("pad", move |src: &[i8], dst| pad.run(src, code, dst))
         }
         DType::F32 => whole("pad", move |src: &[f32], dst| pad.run(src, value, dst)),
+    }
+}
+
+/// Picks channels of codes.
+fn channels(isa: Isa, indices: Vec<usize>) -> Work {
+    Work {
+        kernel: format!("{isa}-gather"),
+        weights_bytes: 0,
+        scratch_bytes: 0,
+        macs: 0,
+        unit: 1,
+        run: Box::new(move |part: &mut Part| {
+            let (src, pixels) = (part.input(0), part.pixels());
+            gather_channels(isa, &indices, src, part.output::<_, u8>().0, pixels);
+        }),
     }
 }
 

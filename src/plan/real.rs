@@ -24,7 +24,7 @@ pub(super) fn lower(p: &mut Planner, node: &Node) -> Result<()> {
     if let Op::Binary { .. } = node.op {
         reads.push(p.read(node.inputs[1], DType::F32)?);
     }
-    let out = p.place(node.output, DType::F32);
+    let out = p.place_real(node.output);
     let parameter = |i: usize| node.inputs.get(i).and_then(|&id| p.graph.constant(id)).map(|t| t.to_f32());
     let axis = |axis: usize| physical_axis(x.dims.len(), axis);
     let work = match &node.op {
@@ -106,7 +106,7 @@ pub(super) fn lower(p: &mut Planner, node: &Node) -> Result<()> {
         }
         _ => return Err(Error::unsupported("no float kernel")),
     };
-    p.push(node.name.clone(), node.op.name(), node.output, reads, out, work);
+    p.push_real(node.name.clone(), node.op.name(), node.output, reads, out, work);
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! AVX-512 with VNNI: sixteen dot products of four bytes in one instruction, activations unsigned.
 
-use super::{Kernels, avx2, tile};
-use crate::kernels::CodeRange;
-use crate::kernels::gemm::Dot;
+use super::{Kernels, depthwise, interleave_sse2, scalar, tile};
+use crate::kernels::dot::Dot;
 use crate::kernels::isa::Isa;
+use crate::kernels::{CodeRange, PlaneMut};
 use std::arch::x86_64::*;
 
 /// Proof that the CPU has AVX-512 F, BW, VL and VNNI.
@@ -22,8 +22,32 @@ pub(super) fn kernels() -> Option<Kernels> {
             tile!(Avx512Vnni, "avx512f,avx512bw,avx512vl,avx512vnni", "avx512vnni-gemm-8x48", 8, 3),
             tile!(Avx512Vnni, "avx512f,avx512bw,avx512vl,avx512vnni", "avx512vnni-gemm-6x64", 6, 4),
         ],
-        look_up: avx2::look_up,
+        depthwise_name: "avx512vnni-depthwise-4x64",
+        depthwise: depthwise!(Avx512Vnni, "avx512f,avx512bw,avx512vl,avx512vnni", 4),
+        look_up: if is_x86_feature_detected!("avx512vbmi") { look_up } else { scalar::look_up },
     })
+}
+
+/// See [`LookUp`](super::LookUp). A byte permutation over two registers is half of the table.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn look_up(table: &[i8; 256], channels: usize, plane: PlaneMut<'_, i8>, pixels: usize) {
+    // SAFETY: the table has four times 64 bytes.
+    let [a, b, c, d] = [0, 64, 128, 192].map(|at| unsafe { _mm512_loadu_si512(table[at..].as_ptr().cast()) });
+    // A masked load of bytes beside those of the last store would wait for it: better without gaps.
+    let gapless = plane.pitch == channels;
+    let (channels, pixels) = if gapless { (channels * pixels, 1) } else { (channels, pixels) };
+    for pixel in 0..pixels {
+        for codes in plane.data[pixel * plane.pitch..][..channels].chunks_mut(64) {
+            let lanes = first_lanes(codes.len());
+            // SAFETY: the mask keeps the load within `codes`.
+            let code = unsafe { _mm512_maskz_loadu_epi8(lanes, codes.as_ptr()) };
+            let negative = _mm512_permutex2var_epi8(a, code, b);
+            let positive = _mm512_permutex2var_epi8(c, code, d);
+            let out = _mm512_mask_blend_epi8(_mm512_movepi8_mask(code), positive, negative);
+            // SAFETY: the mask keeps the store within `codes`.
+            unsafe { _mm512_mask_storeu_epi8(codes.as_mut_ptr(), lanes, out) };
+        }
+    }
 }
 
 /// The first `count` of up to 64 lanes.
@@ -60,6 +84,11 @@ impl Dot for Avx512Vnni {
     fn dot(self, acc: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
         // SAFETY: `self` proves the CPU.
         unsafe { _mm512_dpbusd_epi32(acc, activations, weights) }
+    }
+
+    #[inline(always)]
+    fn interleave(self, rows: [&[u8; 16]; 4], to: &mut [u8; 64]) {
+        interleave_sse2(rows, Self::FLIP, to);
     }
 
     #[inline(always)]

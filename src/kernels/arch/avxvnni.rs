@@ -1,8 +1,8 @@
 //! AVX-VNNI: eight dot products of four bytes in one instruction, activations unsigned.
 
-use super::{Kernels, avx2, tile};
+use super::{Kernels, avx2, depthwise, interleave_sse2, scalar, tile};
 use crate::kernels::CodeRange;
-use crate::kernels::gemm::Dot;
+use crate::kernels::dot::Dot;
 use crate::kernels::isa::Isa;
 use std::arch::x86_64::*;
 
@@ -20,7 +20,9 @@ pub(super) fn kernels() -> Option<Kernels> {
             tile!(AvxVnni, "avx2,avxvnni", "avxvnni-gemm-12x8", 12, 1),
             tile!(AvxVnni, "avx2,avxvnni", "avxvnni-gemm-6x16", 6, 2),
         ],
-        look_up: avx2::look_up,
+        depthwise_name: "avxvnni-depthwise-4x16",
+        depthwise: depthwise!(AvxVnni, "avx2,avxvnni", 2),
+        look_up: scalar::look_up,
     })
 }
 
@@ -52,6 +54,11 @@ impl Dot for AvxVnni {
     fn dot(self, acc: __m256i, activations: __m256i, weights: __m256i) -> __m256i {
         // SAFETY: `self` proves the CPU.
         unsafe { _mm256_dpbusd_avx_epi32(acc, activations, weights) }
+    }
+
+    #[inline(always)]
+    fn interleave(self, rows: [&[u8; 16]; 4], to: &mut [u8; 64]) {
+        interleave_sse2(rows, Self::FLIP, to);
     }
 
     #[inline(always)]

@@ -12,23 +12,62 @@ mod avxvnni;
 mod scalar;
 
 use super::PlaneMut;
-use super::gemm::Job;
 use super::isa::Isa;
+use super::job::Job;
+
+/// A convolution kernel. Safe to call where the instruction set of its [`Kernels`] is there.
+pub(crate) type Run = unsafe fn(&mut Job<'_>);
 
 /// Looks codes up in a table, in place: some channels of the first pixels of a plane.
 ///
 /// Safe to call where the instruction set of its [`Kernels`] is there.
 pub(crate) type LookUp = unsafe fn(&[i8; 256], usize, PlaneMut<'_, i8>, usize);
 
+/// Defines a function for every instruction set: one safe body, `#[inline(always)]`, that the compiler
+/// vectorizes for each. The function panics where the CPU lacks the instruction set.
+macro_rules! per_isa {
+    ($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),* $(,)?) = $body:path) => {
+        $(#[$doc])*
+        pub fn $name(isa: $crate::kernels::isa::Isa, $($arg: $type),*) {
+            #[cfg(target_arch = "x86_64")]
+            {
+                use $crate::kernels::isa::Isa;
+                #[target_feature(enable = "avx2")]
+                fn avx2($($arg: $type),*) {
+                    $body($($arg),*)
+                }
+                #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+                fn avx512($($arg: $type),*) {
+                    $body($($arg),*)
+                }
+                assert!(isa.is_available(), "this CPU lacks {isa}");
+                match isa {
+                    Isa::Scalar => {}
+                    // SAFETY: the CPU was asked.
+                    Isa::Avx2 | Isa::AvxVnni => return unsafe { avx2($($arg),*) },
+                    // SAFETY: the CPU was asked.
+                    Isa::Avx512Vnni => return unsafe { avx512($($arg),*) },
+                }
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            assert!(isa.is_available(), "this CPU lacks {isa}");
+            $body($($arg),*)
+        }
+    };
+}
+pub(crate) use per_isa;
+
 /// The kernels of an instruction set, each with the tile and the packing that it expects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kernels {
     /// `i32` accumulators of a vector.
     pub(crate) lanes: usize,
-    /// See [`Dot::FLIP`](super::gemm::Dot::FLIP).
+    /// See [`Dot::FLIP`](super::dot::Dot::FLIP).
     pub(crate) flip: u8,
     /// Tiles of a dense convolution; entry `i` is for panels of `i + 1` vectors.
     pub(crate) tiles: &'static [Tile],
+    pub(crate) depthwise_name: &'static str,
+    pub(crate) depthwise: Run,
     pub(crate) look_up: LookUp,
 }
 
@@ -39,15 +78,14 @@ pub(crate) struct Tile {
     pub(crate) name: &'static str,
     /// Output pixels.
     pub(crate) pixels: usize,
-    /// Safe to call where the instruction set is there.
-    pub(crate) conv: unsafe fn(&mut Job<'_>),
+    pub(crate) conv: Run,
 }
 
 /// The door to a tile of `$pixels` output pixels and panels of `$vectors` vectors.
 macro_rules! tile {
     ($dot:expr, $features:literal, $name:literal, $pixels:literal, $vectors:literal) => {{
         #[target_feature(enable = $features)]
-        fn door(job: &mut crate::kernels::gemm::Job<'_>) {
+        fn door(job: &mut crate::kernels::job::Job<'_>) {
             // SAFETY: who runs this has the instruction set.
             unsafe { crate::kernels::gemm::conv::<_, $pixels, $vectors>($dot, job) }
         }
@@ -55,6 +93,38 @@ macro_rules! tile {
     }};
 }
 use tile;
+
+/// The door to a depthwise convolution in panels of `$vectors` vectors.
+macro_rules! depthwise {
+    ($dot:expr, $features:literal, $vectors:literal) => {{
+        #[target_feature(enable = $features)]
+        fn door(job: &mut crate::kernels::job::Job<'_>) {
+            // SAFETY: who runs this has the instruction set.
+            unsafe { crate::kernels::depthwise::conv::<_, $vectors>($dot, job) }
+        }
+        door
+    }};
+}
+use depthwise;
+
+/// [`Dot::interleave`](super::dot::Dot::interleave) with 128-bit vectors.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn interleave_sse2(rows: [&[u8; 16]; 4], flip: u8, to: &mut [u8; 64]) {
+    use std::arch::x86_64::*;
+    // SAFETY: every x86-64 CPU has SSE2; the arrays have the lengths of the loads and stores.
+    unsafe {
+        let flip = _mm_set1_epi8(flip as i8);
+        let [a, b, c, d] = rows.map(|row| _mm_xor_si128(_mm_loadu_si128(row.as_ptr().cast()), flip));
+        let (ab, ab_high) = (_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b));
+        let (cd, cd_high) = (_mm_unpacklo_epi8(c, d), _mm_unpackhi_epi8(c, d));
+        let to = to.as_mut_ptr().cast::<__m128i>();
+        _mm_storeu_si128(to, _mm_unpacklo_epi16(ab, cd));
+        _mm_storeu_si128(to.add(1), _mm_unpackhi_epi16(ab, cd));
+        _mm_storeu_si128(to.add(2), _mm_unpacklo_epi16(ab_high, cd_high));
+        _mm_storeu_si128(to.add(3), _mm_unpackhi_epi16(ab_high, cd_high));
+    }
+}
 
 /// The kernels of `isa`.
 ///
@@ -73,4 +143,11 @@ pub(crate) fn kernels(isa: Isa) -> Kernels {
         _ => None,
     };
     kernels.unwrap_or_else(|| panic!("this CPU lacks {isa}"))
+}
+
+/// The codes as bytes.
+#[inline(always)]
+pub(crate) fn as_bytes(codes: &[i8]) -> &[u8] {
+    // SAFETY: both types are one byte of any value.
+    unsafe { std::slice::from_raw_parts(codes.as_ptr().cast(), codes.len()) }
 }

@@ -1,8 +1,10 @@
 //! Portable Rust.
 
 use super::{Kernels, Tile};
-use crate::kernels::gemm::{self, Dot, Job};
+use crate::kernels::dot::Dot;
+use crate::kernels::job::Job;
 use crate::kernels::{CodeRange, PlaneMut, reference};
+use crate::kernels::{depthwise, gemm};
 
 const LANES: usize = 8;
 
@@ -10,6 +12,8 @@ pub(super) const KERNELS: Kernels = Kernels {
     lanes: LANES,
     flip: Scalar::FLIP,
     tiles: &[Tile { name: "scalar-gemm-4x8", pixels: 4, conv: conv_4x8 }],
+    depthwise_name: "scalar-depthwise-4x8",
+    depthwise: depthwise_1x8,
     look_up,
 };
 
@@ -19,6 +23,11 @@ struct Scalar;
 fn conv_4x8(job: &mut Job<'_>) {
     // SAFETY: every CPU has what portable Rust needs.
     unsafe { gemm::conv::<_, 4, 1>(Scalar, job) }
+}
+
+fn depthwise_1x8(job: &mut Job<'_>) {
+    // SAFETY: every CPU has what portable Rust needs.
+    unsafe { depthwise::conv::<_, 1>(Scalar, job) }
 }
 
 /// See [`LookUp`](super::LookUp).
@@ -62,6 +71,13 @@ impl Dot for Scalar {
             }
         }
         acc
+    }
+
+    #[inline(always)]
+    fn interleave(self, rows: [&[u8; 16]; 4], to: &mut [u8; 64]) {
+        for (i, to) in to.as_chunks_mut().0.iter_mut().enumerate() {
+            *to = rows.map(|row| row[i]);
+        }
     }
 
     #[inline(always)]

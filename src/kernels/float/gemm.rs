@@ -1,70 +1,55 @@
-//! Matrix product with a constant right-hand side, in portable Rust.
+//! Matrix product with a constant right-hand side, by the crate matrixmultiply.
 
-/// Rows and columns of the tile of sums that is kept in registers: eight accumulators of four lanes, enough
-/// to hide the latency of an addition where a CPU has sixteen vector registers.
-const TILE_ROWS: usize = 4;
-/// See [`TILE_ROWS`].
-const TILE_COLUMNS: usize = 8;
-
-/// Weights `[outputs][inputs]`, packed so that the product reads them in sequence.
+/// Weights `[outputs][inputs]`, stored as the product reads them best.
 #[derive(Clone, Debug)]
 pub(super) struct PackedWeights {
     outputs: usize,
     inputs: usize,
-    /// Panels of `TILE_COLUMNS` outputs: `[panel][input][output]`, filled up with zeros.
-    panels: Vec<[f32; TILE_COLUMNS]>,
+    /// `[inputs][outputs]`.
+    columns: Vec<f32>,
 }
 
 impl PackedWeights {
     /// Packs row-major weights.
     pub fn new(outputs: usize, inputs: usize, weights: &[f32]) -> Self {
         assert_eq!(weights.len(), outputs * inputs);
-        let mut panels = vec![[0.0; TILE_COLUMNS]; outputs.div_ceil(TILE_COLUMNS) * inputs];
-        for output in 0..outputs {
-            for input in 0..inputs {
-                panels[output / TILE_COLUMNS * inputs + input][output % TILE_COLUMNS] =
-                    weights[output * inputs + input];
-            }
-        }
-        PackedWeights { outputs, inputs, panels }
+        let columns = (0..inputs * outputs).map(|i| weights[i % outputs * inputs + i / outputs]).collect();
+        PackedWeights { outputs, inputs, columns }
     }
 
     /// `y[r][o] = Σ x[r][i] · weights[o][i]` for `rows` rows, `x_pitch` and `y_pitch` elements apart.
     ///
     /// The sum of one element is always taken in the same order, whatever `rows` is.
     pub fn multiply(&self, rows: usize, x: &[f32], x_pitch: usize, y: &mut [f32], y_pitch: usize) {
-        let mut row = 0;
-        while row < rows {
-            let taken = TILE_ROWS.min(rows - row);
-            for first in (0..self.outputs).step_by(TILE_COLUMNS) {
-                let panel = &self.panels[first / TILE_COLUMNS * self.inputs..][..self.inputs];
-                // Rows beyond the last are the last one again: one inner loop serves every tile.
-                let lines = std::array::from_fn(|r| &x[(row + r.min(taken - 1)) * x_pitch..][..self.inputs]);
-                let sums = tile(lines, panel);
-                let columns = TILE_COLUMNS.min(self.outputs - first);
-                for (r, sum) in sums.iter().take(taken).enumerate() {
-                    y[(row + r) * y_pitch + first..][..columns].copy_from_slice(&sum[..columns]);
-                }
-            }
-            row += taken;
+        if rows == 0 || self.outputs == 0 {
+            return;
+        }
+        assert!(x_pitch <= isize::MAX as usize && y_pitch <= isize::MAX as usize && self.outputs <= y_pitch);
+        let x = &x[..(rows - 1) * x_pitch + self.inputs];
+        let y = &mut y[..(rows - 1) * y_pitch + self.outputs];
+        // SAFETY: the slices above hold every element that the extents and strides reach: of `x`, row r and
+        // column i at r · x_pitch + i; of `y`, row r and column o at r · y_pitch + o, which do not overlap
+        // as y_pitch ≥ outputs; `columns` has inputs · outputs elements by construction. `y` is borrowed
+        // exclusively, and with β = 0 it is not read.
+        unsafe {
+            matrixmultiply::sgemm(
+                rows,
+                self.inputs,
+                self.outputs,
+                1.0,
+                x.as_ptr(),
+                x_pitch as isize,
+                1,
+                self.columns.as_ptr(),
+                self.outputs as isize,
+                1,
+                0.0,
+                y.as_mut_ptr(),
+                y_pitch as isize,
+                1,
+            );
         }
     }
-}
-
-/// `Σ lines[r][i] · panel[i][c]`.
-#[inline(always)]
-fn tile(lines: [&[f32]; TILE_ROWS], panel: &[[f32; TILE_COLUMNS]]) -> [[f32; TILE_COLUMNS]; TILE_ROWS] {
-    // Of the length that the loop has, so that indexing needs no check.
-    let lines = lines.map(|line| &line[..panel.len()]);
-    let mut sums = [[0.0; TILE_COLUMNS]; TILE_ROWS];
-    for (i, weights) in panel.iter().enumerate() {
-        for (sum, line) in sums.iter_mut().zip(lines) {
-            for (s, w) in sum.iter_mut().zip(weights) {
-                *s += line[i] * w;
-            }
-        }
-    }
-    sums
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ impl<'a> Translator<'a> {
         let (given, fixed) = (p.ints(3)?, p.flag(5, false)?);
         let dims = self.dims(blob);
         let axes: Vec<usize> = match given {
+            None if !all => return Err(Error::bad_model("it gives no axes")),
             Some(given) if !all => {
                 if !fixed {
                     let what = "its axes are counted the old way (no 5=1); convert the model anew";

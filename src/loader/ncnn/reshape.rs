@@ -86,7 +86,7 @@ impl<'a> Translator<'a> {
             let elements = self.graph.shape(blob.value).elements();
             let mut others = dims.iter().enumerate().filter(|&(i, _)| i != open);
             let others = others.try_fold(1usize, |n, (_, &d)| n.checked_mul(d)).filter(|&n| n > 0);
-            dims[open] = others.filter(|n| elements % n == 0).map(|n| elements / n).ok_or_else(|| {
+            dims[open] = others.filter(|n| elements.is_multiple_of(*n)).map(|n| elements / n).ok_or_else(|| {
                 Error::bad_model(format!("{elements} elements do not fill {target:?}; a fixed size in it may not allow the chosen input size"))
             })?;
         } else if open.len() > 1 {
@@ -101,25 +101,23 @@ impl<'a> Translator<'a> {
         self.reshape_to(layer, blob, vec![elements])
     }
 
-    /// The axes that Squeeze and ExpandDims give, as an array or as a flag per letter.
-    fn marked_axes(&self, layer: &Layer, rank: usize) -> Result<Vec<usize>> {
-        let p = &layer.params;
-        let flags = [
-            ('w', p.flag(WIDTH, false)?),
-            ('h', p.flag(HEIGHT, false)?),
-            ('d', p.flag(DEPTH, false)?),
-            ('c', p.flag(CHANNELS, false)?),
-        ];
-        if let Some(axes) = p.ints(3)?.filter(|axes| !axes.is_empty()) {
-            return axes.iter().map(|&axis| resolve_axis(axis, rank)).collect();
-        }
-        Ok(flags.iter().filter(|flag| flag.1).filter_map(|flag| letters(rank).find(flag.0)).collect())
+    /// The axes of an array parameter of Squeeze and ExpandDims.
+    fn given_axes(layer: &Layer, rank: usize) -> Result<Vec<usize>> {
+        let axes = layer.params.ints(3)?.unwrap_or_default();
+        axes.iter().map(|&axis| resolve_axis(axis, rank)).collect()
     }
 
+    /// Drops the given axes, by number or by letter, where they have extent 1.
     pub(super) fn squeeze(&mut self, layer: &'a Layer) -> Result<()> {
         let blob = self.only_input(layer)?;
         let dims = self.dims(blob);
-        let axes = self.marked_axes(layer, dims.len())?;
+        let mut axes = Self::given_axes(layer, dims.len())?;
+        let by_number = !axes.is_empty();
+        for (letter, id) in [('w', WIDTH), ('h', HEIGHT), ('d', DEPTH), ('c', CHANNELS)] {
+            if layer.params.flag(id, false)? && !by_number {
+                axes.extend(letters(dims.len()).find(letter));
+            }
+        }
         let mut left: Vec<usize> = (0..dims.len())
             .filter(|axis| dims[*axis] != 1 || !axes.contains(axis))
             .map(|axis| dims[axis])
@@ -132,12 +130,15 @@ impl<'a> Translator<'a> {
 
     pub(super) fn expand_dims(&mut self, layer: &'a Layer) -> Result<()> {
         let blob = self.only_input(layer)?;
+        for id in [WIDTH, HEIGHT, DEPTH, CHANNELS] {
+            layer.params.refuse(id, "a new dimension by letter")?;
+        }
         let mut dims = self.dims(blob);
         let rank = dims.len() + 1;
         if rank > BLOB_RANK_MAX {
             return Err(Error::unsupported("blobs of five dimensions are not supported"));
         }
-        match self.marked_axes(layer, rank)?[..] {
+        match Self::given_axes(layer, rank)?[..] {
             [axis] => dims.insert(axis, 1),
             ref axes => {
                 let what = format!("{} new dimensions at once are not supported", axes.len());

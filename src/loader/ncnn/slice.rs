@@ -86,11 +86,12 @@ impl<'a> Translator<'a> {
                 extent
             } else {
                 match sizes.get(i) {
-                    Some(&ABSENT) | None if !sizes.is_empty() || parts == 1 => {
-                        start + (extent - start) / (parts - i) as i64
-                    }
+                    Some(&ABSENT) => start + (extent - start) / (parts - i) as i64,
                     Some(&size) => start + i64::from(size),
-                    None => return Err(Error::bad_model("it gives neither sizes nor indices")),
+                    None => {
+                        let what = format!("{} sizes for {parts} parts", sizes.len());
+                        return Err(Error::bad_model(what));
+                    }
                 }
             };
             let mut ranges: Vec<Range<usize>> = dims.iter().map(|&d| 0..d).collect();
@@ -125,7 +126,7 @@ impl<'a> Translator<'a> {
         let [channels, _, _] = self.image(blob)?;
         let group = layer.params.size(0, 1, 1..=DIM_MAX)?;
         let reverse = layer.params.flag(1, false)?;
-        if channels % group != 0 {
+        if !channels.is_multiple_of(group) {
             return Err(Error::bad_model(format!("{group} groups do not divide {channels} channels")));
         }
         let group = if reverse { channels / group } else { group };
@@ -141,9 +142,8 @@ impl<'a> Translator<'a> {
         p.refuse(4, "padding that repeats or mirrors the border")?;
         p.refuse(6, "a padding value per channel")?;
         let cells = |id: usize, default: usize| p.size(id, default, 0..=WINDOW_MAX);
-        let front = cells(7, 0)?;
         let sides = [('h', cells(0, 0)?, cells(1, 0)?), ('w', cells(2, 0)?, cells(3, 0)?)];
-        let outer = (front, cells(8, front)?);
+        let outer = (cells(7, 0)?, cells(8, 0)?);
         let value = p.float(5, 0.0)?;
         let rank = self.dims(blob).len();
         let (mut before, mut after) = (vec![0; rank + 1], vec![0; rank + 1]);
@@ -152,10 +152,8 @@ impl<'a> Translator<'a> {
                 (before[axis + 1], after[axis + 1]) = (first, last);
             }
         }
-        if outer != (0, 0) {
-            if rank < 3 {
-                return Err(Error::bad_model("it pads channels that its input does not have"));
-            }
+        // Channels are padded only where a blob has them.
+        if rank >= 3 {
             (before[1], after[1]) = outer;
         }
         if before.iter().chain(&after).all(|&cells| cells == 0) {
@@ -185,7 +183,7 @@ fn crop_by_offsets(layer: &Layer, dims: &[usize]) -> Result<Vec<Range<usize>>> {
 
 /// Starts and ends as in ONNX; −233 is the axis' own start or end, other negative numbers count from the end.
 fn crop_by_axes(dims: &[usize], starts: &[i32], ends: &[i32], axes: &[i32]) -> Result<Vec<Range<usize>>> {
-    let count = if axes.is_empty() { starts.len() } else { axes.len() };
+    let count = if axes.is_empty() { dims.len() } else { axes.len() };
     if starts.len() != count || ends.len() != count || count > dims.len() {
         let what = format!("{} starts, {} ends, {} axes", starts.len(), ends.len(), axes.len());
         return Err(Error::bad_model(what));

@@ -36,7 +36,7 @@ fn check_weight_count(given: usize, dims: &[usize]) -> Result<()> {
 
 /// Channels per group of an input and an output; the groups must divide both.
 fn per_group(groups: usize, inputs: usize, outputs: usize) -> Result<(usize, usize)> {
-    if inputs % groups != 0 || outputs % groups != 0 {
+    if !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
         let what = format!("{groups} groups do not divide {inputs} input and {outputs} output channels");
         return Err(Error::bad_model(what));
     }
@@ -57,6 +57,7 @@ impl<'a> Translator<'a> {
         let p = &layer.params;
         p.refuse(19, "dynamic weights")?;
         p.refuse(18, "padding with a value")?;
+        let activation = fused_activation(p, 9, 10)?;
         let outputs = p.size(0, 0, 1..=DIM_MAX)?;
         let groups = if grouped { p.size(7, 1, 1..=DIM_MAX)? } else { 1 };
         let mut window = window(p, [11, 1], [13, 3], Some([12, 2]))?;
@@ -90,7 +91,6 @@ impl<'a> Translator<'a> {
                 };
                 Int8::read(weights, scales, outputs, term > 100)
             })?;
-        let activation = fused_activation(p, 9, 10)?;
         if vector {
             let flat = vec![1, channels];
             return self.weighted(layer, blob, flat, Op::Linear { activation }, &weight_dims[..2], stored);
@@ -102,6 +102,7 @@ impl<'a> Translator<'a> {
     pub(super) fn inner_product(&mut self, layer: &'a Layer) -> Result<()> {
         let blob = self.only_input(layer)?;
         let p = &layer.params;
+        let activation = fused_activation(p, 9, 10)?;
         let outputs = p.size(0, 0, 1..=DIM_MAX)?;
         let count = p.size(2, 0, 1..=usize::MAX)?;
         let inputs = count / outputs;
@@ -110,7 +111,7 @@ impl<'a> Translator<'a> {
         // Rows of the right length are multiplied one by one, anything else is one vector.
         let dims = self.dims(blob);
         let shape = match dims[..] {
-            [rows, columns] if columns == inputs && rows > 1 => vec![1, rows, columns],
+            [rows, columns] if columns == inputs => vec![1, rows, columns],
             _ => vec![1, product(&dims)?],
         };
         if shape.last() != Some(&inputs) {
@@ -121,7 +122,6 @@ impl<'a> Translator<'a> {
         let stored = self.stored(layer, count, bias.then_some(outputs), |_, weights| {
             Int8::read(weights, outputs, outputs, false)
         })?;
-        let activation = fused_activation(p, 9, 10)?;
         self.weighted(layer, blob, shape, Op::Linear { activation }, &[outputs, inputs], stored)
     }
 
@@ -201,6 +201,7 @@ impl<'a> Translator<'a> {
         let p = &layer.params;
         p.refuse(28, "dynamic weights")?;
         p.refuse(8, "int8 weights")?;
+        let activation = fused_activation(p, 9, 10)?;
         let outputs = p.size(0, 0, 1..=DIM_MAX)?;
         let groups = if grouped { p.size(7, 1, 1..=DIM_MAX)? } else { 1 };
         let mut window = window(p, [11, 1], [13, 3], Some([12, 2]))?;
@@ -236,7 +237,6 @@ impl<'a> Translator<'a> {
             let bias = self.weights.reals(outputs)?;
             parameters.push(self.channel_constant(layer, "bias", bias)?);
         }
-        let activation = fused_activation(p, 9, 10)?;
         let op = Op::ConvTranspose { window, output_pad, groups, activation };
         self.chain_to(layer, 0, blob.value, vec![Step::new(op, parameters)])
     }

@@ -177,7 +177,7 @@ impl<'a> Translator<'a> {
             return self.chain_to(layer, 0, blob.value, Vec::new());
         }
         let ratio = |axis: usize| output[axis] as f32 / input[axis] as f32;
-        let scale = if by_factor && mode == ResizeMode::Nearest { factors } else { [ratio(0), ratio(1)] };
+        let scale = if by_factor { factors } else { [ratio(0), ratio(1)] };
         let coords = match (mode, align) {
             (ResizeMode::Nearest, _) => ResizeCoords::Asymmetric,
             (ResizeMode::Linear, true) => ResizeCoords::AlignCorners,

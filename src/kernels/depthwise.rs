@@ -1,0 +1,246 @@
+//! Depthwise convolution, written once for all instruction sets.
+//!
+//! The dot product adds four neighbouring bytes, so four taps of a channel must lie together: for each output
+//! row the input rows under the kernel are interleaved, four codes of one column and channel side by side. An
+//! output pixel is then one dot product per kernel column (and group of four kernel rows), for as many
+//! channels at once as a vector has lanes; neighbouring pixels share the interleaved columns.
+
+use super::arch::as_bytes;
+use super::dot::Dot;
+use super::job::{Job, Pixels, finish};
+use super::packed::Panel;
+use super::{Plane, Window};
+use crate::limits::CHANNEL_GROUP;
+use std::ops::Range;
+
+/// Channels that are interleaved at once.
+const BLOCK: usize = 16;
+
+/// The scratch of a depthwise convolution: `[column][row group][channel][4 rows]`, and a row of zero points.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout {
+    columns: usize,
+    /// Groups of four kernel rows.
+    row_groups: usize,
+    /// Bytes of a row group of one column.
+    group_bytes: usize,
+    /// Input channels of a pixel that are read.
+    channels: usize,
+}
+
+impl Layout {
+    /// `padded`: channels in whole vectors.
+    pub(crate) fn new(window: &Window, channels: usize, padded: usize) -> Self {
+        Layout {
+            columns: window.reach(1),
+            row_groups: row_groups(window),
+            group_bytes: padded.max(BLOCK) * CHANNEL_GROUP,
+            channels: channels.next_multiple_of(CHANNEL_GROUP),
+        }
+    }
+
+    pub(crate) fn scratch_bytes(self) -> usize {
+        self.columns * self.column_bytes() + self.channels
+    }
+
+    /// The columns that lie in the image.
+    fn inside(self, window: &Window) -> Range<usize> {
+        let start = window.pad[1].min(self.columns);
+        start..(start + window.input[1]).min(self.columns)
+    }
+
+    fn column_bytes(self) -> usize {
+        self.row_groups * self.group_bytes
+    }
+}
+
+/// Groups of four kernel rows.
+pub(crate) fn row_groups(window: &Window) -> usize {
+    window.kernel[0].div_ceil(CHANNEL_GROUP)
+}
+
+/// Runs a job in panels of at most `NV` vectors of channels.
+///
+/// # Safety
+/// The CPU has the instruction set of `dot`.
+#[inline(always)]
+pub(crate) unsafe fn conv<D: Dot, const NV: usize>(dot: D, job: &mut Job<'_>) {
+    job.check(D::LANES);
+    let (window, packed) = (job.window, job.packed);
+    let layout = Layout::new(window, packed.channels, packed.bias.len());
+    assert_eq!(packed.groups, window.kernel[1] * layout.row_groups);
+    assert!(job.scratch.len() >= layout.scratch_bytes(), "scratch too small");
+    let width = window.output[1];
+    fill_padding(job, layout, D::FLIP);
+    let mut waiting = 0;
+    for (row, y) in job.rows.clone().enumerate() {
+        interleave_rows(dot, job, layout, y);
+        for panel in &packed.panels {
+            // SAFETY: every length was compared with what the panel reads and writes.
+            unsafe {
+                match panel.vectors {
+                    1 => convolve::<D, 1>(dot, job, layout, panel, row * width),
+                    2 if NV >= 2 => convolve::<D, 2>(dot, job, layout, panel, row * width),
+                    3 if NV >= 3 => convolve::<D, 3>(dot, job, layout, panel, row * width),
+                    4 if NV >= 4 => convolve::<D, 4>(dot, job, layout, panel, row * width),
+                    vectors => unreachable!("a panel of {vectors} vectors in a kernel of {NV}"),
+                }
+            }
+        }
+        // SAFETY: the look-up belongs to the caller's instruction set.
+        unsafe { job.look_up(&mut waiting, (row + 1) * width) };
+    }
+}
+
+/// Fills what no row of the image reaches: the row of zero points, and the columns in the padding.
+fn fill_padding(job: &mut Job<'_>, layout: Layout, flip: u8) {
+    let zero_point = job.zero_point as u8;
+    let (columns, row) = job.scratch.split_at_mut(layout.columns * layout.column_bytes());
+    row[..layout.channels].fill(zero_point);
+    let inside = layout.inside(job.window);
+    columns[..inside.start * layout.column_bytes()].fill(zero_point ^ flip);
+    columns[inside.end * layout.column_bytes()..].fill(zero_point ^ flip);
+}
+
+/// Interleaves the input rows under the kernel of output row `y`.
+#[inline(always)]
+fn interleave_rows<D: Dot>(dot: D, job: &mut Job<'_>, layout: Layout, y: usize) {
+    let (window, [height, width], channels) = (job.window, job.window.input, layout.channels);
+    let src = Plane { data: as_bytes(job.src.data), pitch: job.src.pitch };
+    let (columns, padding) = job.scratch.split_at_mut(layout.columns * layout.column_bytes());
+    let top = (y * window.stride[0]).wrapping_sub(window.pad[0]);
+    for group in 0..layout.row_groups {
+        // A row of zero points is one pixel again and again.
+        let mut rows = [Plane { data: &*padding, pitch: 0 }; CHANNEL_GROUP];
+        for (tap, row) in rows.iter_mut().enumerate() {
+            let ky = group * CHANNEL_GROUP + tap;
+            let from = top.wrapping_add(ky * window.dilation[0]);
+            if ky < window.kernel[0] && from < height {
+                *row = Plane { data: &src.data[from * width * src.pitch..], pitch: src.pitch };
+            }
+        }
+        for (x, i) in layout.inside(window).enumerate() {
+            let to = &mut columns[i * layout.column_bytes() + group * layout.group_bytes..];
+            let [a, b, c, d] = rows;
+            let pixels =
+                [pixel(a, x, channels), pixel(b, x, channels), pixel(c, x, channels), pixel(d, x, channels)];
+            interleave(dot, pixels, &mut to[..layout.group_bytes]);
+        }
+    }
+}
+
+#[inline(always)]
+fn pixel(row: Plane<'_, u8>, x: usize, channels: usize) -> &[u8] {
+    &row.data[x * row.pitch..][..channels]
+}
+
+/// Four rows of whole channel groups to one of four times their length; the last block may overlap its
+/// neighbour.
+#[inline(always)]
+fn interleave<D: Dot>(dot: D, rows: [&[u8]; 4], to: &mut [u8]) {
+    let len = rows[0].len();
+    if len < BLOCK {
+        let mut short = [[0; BLOCK]; 4];
+        for (short, row) in short.iter_mut().zip(rows) {
+            short[..len].copy_from_slice(row);
+        }
+        let [a, b, c, d] = &short;
+        return interleave_block(dot, [a, b, c, d], to, 0);
+    }
+    let mut at = 0;
+    while at + BLOCK < len {
+        interleave_block(dot, rows, to, at);
+        at += BLOCK;
+    }
+    interleave_block(dot, rows, to, len - BLOCK);
+}
+
+#[inline(always)]
+fn interleave_block<D: Dot>(dot: D, [a, b, c, d]: [&[u8]; 4], to: &mut [u8], at: usize) {
+    if let Some(a) = a[at..].first_chunk()
+        && let Some(b) = b[at..].first_chunk()
+        && let Some(c) = c[at..].first_chunk()
+        && let Some(d) = d[at..].first_chunk()
+        && let Some(to) = to[at * CHANNEL_GROUP..].first_chunk_mut()
+    {
+        dot.interleave([a, b, c, d], to);
+    }
+}
+
+/// One output row of a panel of `NV` vectors; `first` is its first pixel within the job.
+///
+/// # Safety
+/// As [`conv`], after its checks; the rows are interleaved.
+#[inline(always)]
+unsafe fn convolve<D: Dot, const NV: usize>(
+    dot: D,
+    job: &mut Job<'_>,
+    layout: Layout,
+    panel: &Panel,
+    first: usize,
+) {
+    /// Neighbouring pixels that share the loads of the weights.
+    const PIXELS: usize = 4;
+    let width = job.window.output[1];
+    let mut x = 0;
+    // SAFETY: the caller's; both runs end within the row.
+    unsafe {
+        while x + PIXELS <= width {
+            let acc = accumulate::<D, PIXELS, NV>(dot, job, layout, panel, x);
+            let pixels = Pixels { first: first + x, count: PIXELS };
+            finish(dot, acc, job.packed, &mut job.output, panel, pixels);
+            x += PIXELS;
+        }
+        while x < width {
+            let acc = accumulate::<D, 1, NV>(dot, job, layout, panel, x);
+            finish(dot, acc, job.packed, &mut job.output, panel, Pixels { first: first + x, count: 1 });
+            x += 1;
+        }
+    }
+}
+
+/// `bias + Σ activation · weight` of `NV` vectors of channels of the `P` output pixels from column `x` on.
+///
+/// # Safety
+/// As [`convolve`]; `x + P` is at most the width of the output.
+#[inline(always)]
+unsafe fn accumulate<D: Dot, const P: usize, const NV: usize>(
+    dot: D,
+    job: &Job<'_>,
+    layout: Layout,
+    panel: &Panel,
+    x: usize,
+) -> [[D::Acc; NV]; P] {
+    let (window, packed) = (job.window, job.packed);
+    let vector_bytes = D::LANES * CHANNEL_GROUP;
+    let step = window.stride[1] * layout.column_bytes();
+    let tap = window.dilation[1] * layout.column_bytes();
+    // SAFETY: `scratch` holds all columns with their channels in whole vectors; the packed weights have `NV`
+    // vectors for each kernel column and row group, the bias `NV` vectors from the panel's channel on.
+    unsafe {
+        let bias = packed.bias.as_ptr().add(panel.channel);
+        let mut first = [dot.load(bias); NV];
+        for (v, acc) in first.iter_mut().enumerate() {
+            *acc = dot.load(bias.add(v * D::LANES));
+        }
+        let mut acc = [first; P];
+        let columns = job.scratch.as_ptr().add(panel.channel * CHANNEL_GROUP + x * step);
+        let mut weights = packed.weights.as_slice().as_ptr().add(panel.channel * packed.row_bytes());
+        for kx in 0..window.kernel[1] {
+            for group in 0..layout.row_groups {
+                let at = columns.add(kx * tap + group * layout.group_bytes);
+                let mut w = [dot.groups(weights); NV];
+                for (v, w) in w.iter_mut().enumerate() {
+                    *w = dot.groups(weights.add(v * vector_bytes));
+                }
+                for (p, acc) in acc.iter_mut().enumerate() {
+                    for (v, (acc, w)) in acc.iter_mut().zip(w).enumerate() {
+                        *acc = dot.dot(*acc, dot.groups(at.add(p * step + v * vector_bytes)), w);
+                    }
+                }
+                weights = weights.add(NV * vector_bytes);
+            }
+        }
+        acc
+    }
+}

@@ -1,0 +1,63 @@
+//! What an instruction set supplies: one vector type, one instruction, and how its results leave it.
+
+use super::CodeRange;
+
+/// A vector of `i32` accumulators with the int8 dot product of one instruction set.
+///
+/// A value is the proof that the CPU has the instructions. Methods are `#[inline(always)]`: they become
+/// vector code inside a function that enables the instruction set, and only there.
+pub(crate) trait Dot: Copy {
+    /// Accumulators of a vector.
+    const LANES: usize;
+    /// What activations are xored with: 0x80 (that is, + 128) where the instruction takes them unsigned.
+    const FLIP: u8;
+    /// `LANES` accumulators.
+    type Acc: Copy;
+    /// `LANES` groups of four bytes.
+    type Groups: Copy;
+
+    /// # Safety
+    /// `LANES` values at `from` are readable.
+    unsafe fn load(self, from: *const i32) -> Self::Acc;
+
+    /// # Safety
+    /// `4 · LANES` bytes at `from` are readable.
+    unsafe fn groups(self, from: *const u8) -> Self::Groups;
+
+    /// The same group in every lane.
+    ///
+    /// # Safety
+    /// Four bytes at `from` are readable.
+    unsafe fn broadcast(self, from: *const u8) -> Self::Groups;
+
+    /// Adds to each lane the sum of its four products; exact for flipped activations and weights −127..=127.
+    fn dot(self, acc: Self::Acc, activations: Self::Groups, weights: Self::Groups) -> Self::Acc;
+
+    /// Byte `i` of each row side by side at `4 · i`, all flipped.
+    fn interleave(self, rows: [&[u8; 16]; 4], to: &mut [u8; 64]);
+
+    /// Requantizes and stores the first `count` lanes of the vectors.
+    ///
+    /// # Safety
+    /// `NV · LANES` multipliers are readable, `count <= NV · LANES` codes at `to` are writable.
+    unsafe fn store_codes<const NV: usize>(
+        self,
+        acc: [Self::Acc; NV],
+        multiplier: *const f32,
+        range: CodeRange,
+        to: *mut i8,
+        count: usize,
+    );
+
+    /// Scales and stores the first `count` lanes of the vectors.
+    ///
+    /// # Safety
+    /// `NV · LANES` multipliers are readable, `count <= NV · LANES` numbers at `to` are writable.
+    unsafe fn store_reals<const NV: usize>(
+        self,
+        acc: [Self::Acc; NV],
+        multiplier: *const f32,
+        to: *mut f32,
+        count: usize,
+    );
+}

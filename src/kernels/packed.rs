@@ -1,0 +1,136 @@
+//! Weights in the order of the kernels' reading.
+
+use crate::limits::{ARENA_ALIGN, CHANNEL_GROUP};
+
+/// Bytes that start at a cache line, so that no vector of weights straddles two.
+#[derive(Debug)]
+pub(crate) struct AlignedBytes {
+    storage: Box<[u8]>,
+    start: usize,
+}
+
+impl AlignedBytes {
+    /// `len` zeros.
+    pub(crate) fn zeroed(len: usize) -> Self {
+        let storage = vec![0; len + ARENA_ALIGN].into_boxed_slice();
+        let start = storage.as_ptr().align_offset(ARENA_ALIGN).min(ARENA_ALIGN);
+        AlignedBytes { storage, start }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.storage[self.start..][..self.storage.len() - ARENA_ALIGN]
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        let len = self.storage.len() - ARENA_ALIGN;
+        &mut self.storage[self.start..][..len]
+    }
+}
+
+/// Some output channels, as many vectors as the micro-kernel keeps in registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Panel {
+    pub(crate) vectors: usize,
+    /// First output channel.
+    pub(crate) channel: usize,
+}
+
+/// Weights in the order in which the micro-kernel reads them, with the parameters of each output channel.
+///
+/// Panel by panel, group by group: `vectors · lanes` groups of four weights. Output channels are padded to
+/// whole vectors, input channels to whole groups, with zeros.
+#[derive(Debug)]
+pub(crate) struct Packed {
+    /// Groups of four weights of an output channel.
+    pub(crate) groups: usize,
+    /// Output channels.
+    pub(crate) channels: usize,
+    pub(crate) panels: Vec<Panel>,
+    pub(crate) weights: AlignedBytes,
+    pub(crate) bias: Vec<i32>,
+    pub(crate) multiplier: Vec<f32>,
+}
+
+/// A matrix to pack: `weight(channel, k)` for `k` below `4 · groups`.
+pub(crate) struct Matrix<'a, W: Fn(usize, usize) -> i8> {
+    pub(crate) groups: usize,
+    pub(crate) weight: W,
+    pub(crate) bias: &'a [i32],
+    pub(crate) multiplier: &'a [f32],
+    /// Value of zero in the activations as the dot product sees them: flipped where it wants that.
+    pub(crate) zero_point: i32,
+}
+
+impl Packed {
+    /// Packs for vectors of `lanes`; the zero point is folded into the bias.
+    pub(crate) fn new<W: Fn(usize, usize) -> i8>(
+        lanes: usize,
+        widest: usize,
+        matrix: &Matrix<'_, W>,
+    ) -> Self {
+        let (groups, channels) = (matrix.groups, matrix.bias.len());
+        let vectors = channels.div_ceil(lanes);
+        let mut packed = Packed {
+            groups,
+            channels,
+            panels: panels(vectors, widest, lanes),
+            weights: AlignedBytes::zeroed(vectors * lanes * groups * CHANNEL_GROUP),
+            bias: vec![0; vectors * lanes],
+            multiplier: vec![0.0; vectors * lanes],
+        };
+        packed.multiplier[..channels].copy_from_slice(matrix.multiplier);
+        for channel in 0..channels {
+            let sum = (0..groups * CHANNEL_GROUP).map(|k| i32::from((matrix.weight)(channel, k)));
+            let sum = sum.fold(0i32, i32::wrapping_add);
+            packed.bias[channel] = matrix.bias[channel].wrapping_sub(matrix.zero_point.wrapping_mul(sum));
+        }
+        let weights = packed.weights.as_mut_slice();
+        for panel in &packed.panels {
+            let width = panel.vectors * lanes;
+            let rows = &mut weights[panel.channel * groups * CHANNEL_GROUP..];
+            for (at, cell) in rows[..width * groups * CHANNEL_GROUP].iter_mut().enumerate() {
+                let (lane, group) = (at / CHANNEL_GROUP % width, at / CHANNEL_GROUP / width);
+                if panel.channel + lane < channels {
+                    let k = group * CHANNEL_GROUP + at % CHANNEL_GROUP;
+                    *cell = (matrix.weight)(panel.channel + lane, k) as u8;
+                }
+            }
+        }
+        packed
+    }
+
+    /// Proves that every panel's weights and parameters are there, for vectors of `lanes`.
+    pub(crate) fn check(&self, lanes: usize) {
+        let padded = self.panels.iter().map(|panel| panel.vectors * lanes).sum();
+        assert!(self.channels <= padded && self.bias.len() == padded && self.multiplier.len() == padded);
+        assert!(self.panels.iter().all(|panel| panel.channel + panel.vectors * lanes <= padded));
+        assert!(self.weights.as_slice().len() == padded * self.row_bytes());
+    }
+
+    /// Vectors of the widest panel.
+    pub(crate) fn widest(&self) -> usize {
+        self.panels.iter().map(|panel| panel.vectors).max().unwrap_or(1)
+    }
+
+    /// Bytes of packed weights and parameters.
+    pub(crate) fn bytes(&self) -> usize {
+        self.weights.as_slice().len() + self.bias.len() * 8
+    }
+
+    /// Bytes of a pixel's taps.
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.groups * CHANNEL_GROUP
+    }
+}
+
+/// As few panels as `widest` allows, all of nearly the same width.
+fn panels(vectors: usize, widest: usize, lanes: usize) -> Vec<Panel> {
+    let count = vectors.div_ceil(widest).max(1);
+    let mut first = 0;
+    let panel = |i: usize| {
+        let vectors = vectors / count + usize::from(i < vectors % count);
+        first += vectors;
+        Panel { vectors, channel: (first - vectors) * lanes }
+    };
+    (0..count).map(panel).collect()
+}

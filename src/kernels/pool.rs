@@ -1,0 +1,182 @@
+//! Pooling. Each kernel equals its namesake in [`reference`](super::reference).
+//!
+//! The maximum or sum of a block of channels stays in registers while the window is visited.
+
+use super::arch::per_isa;
+use super::{Average, Plane, PlaneMut, Window, reference};
+use std::ops::Range;
+
+/// Channels at once.
+const BLOCK: usize = 32;
+
+per_isa! {
+    /// Maximum of the window's cells; padding never wins. A window of padding alone gives −128.
+    max_pool(
+        window: &Window,
+        channels: usize,
+        src: Plane<'_, i8>,
+        dst: PlaneMut<'_, i8>,
+        rows: Range<usize>,
+    ) = max_pool_body
+}
+
+per_isa! {
+    /// Average of the window's cells. A global average is a window as large as the image.
+    average_pool(
+        of: (&Window, &Average),
+        channels: usize,
+        src: Plane<'_, i8>,
+        dst: PlaneMut<'_, i8>,
+        rows: Range<usize>,
+    ) = average_pool_body
+}
+
+/// Taps of a window along one axis that lie in the image, for output `out`.
+#[inline(always)]
+fn inside(window: &Window, axis: usize, out: usize) -> Range<usize> {
+    let (start, dilation) = (out * window.stride[axis], window.dilation[axis]);
+    let before = window.pad[axis].saturating_sub(start).div_ceil(dilation);
+    let end = (window.input[axis] + window.pad[axis]).saturating_sub(start).div_ceil(dilation);
+    before.min(window.kernel[axis])..end.min(window.kernel[axis])
+}
+
+/// The cells of one output pixel's window that lie in the image.
+#[derive(Clone)]
+struct Cells {
+    rows: Range<usize>,
+    columns: Range<usize>,
+    /// Row and column of the image under tap (0, 0); below zero in the padding.
+    corner: [isize; 2],
+}
+
+impl Cells {
+    #[inline(always)]
+    fn new(window: &Window, [y, x]: [usize; 2]) -> Self {
+        let corner =
+            |axis: usize, out: usize| (out * window.stride[axis]) as isize - window.pad[axis] as isize;
+        let columns = inside(window, 1, x);
+        let rows = if columns.is_empty() { 0..0 } else { inside(window, 0, y) };
+        Cells { rows, columns, corner: [corner(0, y), corner(1, x)] }
+    }
+
+    /// First pixel of a tap row, and the distance of its taps in pixels.
+    #[inline(always)]
+    fn row(&self, window: &Window, tap: usize) -> usize {
+        let y = (self.corner[0] + (tap * window.dilation[0]) as isize) as usize;
+        let x = (self.corner[1] + (self.columns.start * window.dilation[1]) as isize) as usize;
+        y * window.input[1] + x
+    }
+}
+
+/// Blocks of channels that cover `channels`; the last one overlaps its neighbour.
+#[inline(always)]
+fn blocks(channels: usize) -> impl Iterator<Item = usize> {
+    let whole = channels / BLOCK;
+    let rest = !channels.is_multiple_of(BLOCK) && channels > BLOCK;
+    (0..whole + usize::from(rest)).map(move |i| (i * BLOCK).min(channels - BLOCK))
+}
+
+#[inline(always)]
+fn max_pool_body(
+    window: &Window,
+    channels: usize,
+    src: Plane<'_, i8>,
+    dst: PlaneMut<'_, i8>,
+    rows: Range<usize>,
+) {
+    if channels < BLOCK {
+        return reference::max_pool(window, channels, src, dst, rows);
+    }
+    for (row, y) in rows.enumerate() {
+        for x in 0..window.output[1] {
+            let cells = Cells::new(window, [y, x]);
+            let to = (row * window.output[1] + x) * dst.pitch;
+            for block in blocks(channels) {
+                let mut max = [i8::MIN; BLOCK];
+                for tap in cells.rows.clone() {
+                    let mut at = cells.row(window, tap) * src.pitch + block;
+                    for _ in cells.columns.clone() {
+                        for (max, &code) in max.iter_mut().zip(&src.data[at..][..BLOCK]) {
+                            *max = (*max).max(code);
+                        }
+                        at += window.dilation[1] * src.pitch;
+                    }
+                }
+                dst.data[to + block..][..BLOCK].copy_from_slice(&max);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn average_pool_body(
+    (window, average): (&Window, &Average),
+    channels: usize,
+    src: Plane<'_, i8>,
+    dst: PlaneMut<'_, i8>,
+    rows: Range<usize>,
+) {
+    if channels < BLOCK {
+        return reference::average_pool((window, average), channels, src, dst, rows);
+    }
+    for (row, y) in rows.enumerate() {
+        for x in 0..window.output[1] {
+            let cells = Cells::new(window, [y, x]);
+            let multiplier = reference::average_multiplier(window, average, [y, x]);
+            let zero = i32::from(average.zero_point) * (cells.rows.len() * cells.columns.len()) as i32;
+            let to = (row * window.output[1] + x) * dst.pitch;
+            for block in blocks(channels) {
+                let mut acc = [0i32; BLOCK];
+                for tap in cells.rows.clone() {
+                    let mut at = cells.row(window, tap) * src.pitch + block;
+                    for _ in cells.columns.clone() {
+                        for (acc, &code) in acc.iter_mut().zip(&src.data[at..][..BLOCK]) {
+                            *acc = acc.wrapping_add(i32::from(code));
+                        }
+                        at += window.dilation[1] * src.pitch;
+                    }
+                }
+                for (to, acc) in dst.data[to + block..][..BLOCK].iter_mut().zip(acc) {
+                    *to = reference::requantize(acc.wrapping_sub(zero), multiplier, average.range);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Image, code, range, target, window};
+    use super::super::{Average, reference};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn maximum_equals_the_reference(
+            window in window(6), channels in 1..130usize, gaps in [0..9usize, 0..9], seed: u64,
+        ) {
+            let image = Image::new(seed, window.input[0] * window.input[1], channels, gaps[0]);
+            target(&window, channels, gaps[1], seed).compare_codes(
+                |dst, rows| reference::max_pool(&window, channels, image.plane(), dst, rows),
+                |isa, dst, rows| super::max_pool(isa, &window, channels, image.plane(), dst, rows),
+            )?;
+        }
+
+        #[test]
+        fn average_equals_the_reference(
+            window in window(6), channels in 1..130usize, gaps in [0..9usize, 0..9], seed: u64,
+            numbers in (any::<bool>(), [0..2usize, 0..2], code(), 0.01..4f32, range()),
+        ) {
+            let (count_include_pad, tail, zero_point, ratio, range) = numbers;
+            let average = Average { count_include_pad, tail, zero_point, ratio, range };
+            let image = Image::new(seed, window.input[0] * window.input[1], channels, gaps[0]);
+            let of = (&window, &average);
+            target(&window, channels, gaps[1], seed).compare_codes(
+                |dst, rows| reference::average_pool(of, channels, image.plane(), dst, rows),
+                |isa, dst, rows| super::average_pool(isa, of, channels, image.plane(), dst, rows),
+            )?;
+        }
+    }
+}
