@@ -17,7 +17,7 @@ pub fn evaluate(cx: &mut Importer<'_>, call: &Call) -> Result<Option<Vec<Constan
     let constants = call.inputs.iter().flatten().map(|known| known.constant());
     let Some(constants) = constants.collect::<Option<Vec<_>>>() else { return Ok(None) };
     let Some(first) = constants.first() else { return Ok(None) };
-    cx.budget.spend(constants.iter().map(|c| c.bytes()).sum())?;
+    constants.iter().try_for_each(|c| cx.budget.spend(c.bytes()))?;
     let (kind, tensor) = match first {
         Constant::Tensor(kind, tensor) => (*kind, tensor),
         Constant::Codes(codes) => return uncode(cx, call, codes),

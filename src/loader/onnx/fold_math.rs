@@ -225,7 +225,8 @@ fn reduce(budget: &mut Budget, call: &Call, (kind, tensor): Operand) -> Result<O
     let kept = |i: &usize| !reduced.contains(i);
     let result = (0..from.len()).filter(|i| keep || kept(i)).map(|i| if kept(&i) { from[i] } else { 1 });
     let shape = Shape::new(result.collect::<Vec<_>>())?;
-    budget.spend((from.iter().product::<usize>() + shape.elements()) * 8)?;
+    budget.spend(tensor.shape().elements() * 8)?;
+    budget.spend(shape.elements() * 8)?;
     let own = strided::row_major(from);
     let walk = |axes: Vec<usize>, offset| {
         let dims = axes.iter().map(|&i| from[i]).collect();
