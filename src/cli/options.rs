@@ -131,6 +131,9 @@ pub(super) struct ModelFacts {
     /// Fit of the picture to the input: letterbox or stretch. Default: the model's, else letterbox.
     #[arg(long, value_name = "FIT")]
     fit: Option<String>,
+    /// Resize of the picture: antialias (as Pillow) or linear (as OpenCV). Default: the model's, else antialias.
+    #[arg(long, value_name = "METHOD")]
+    interpolation: Option<String>,
 }
 
 impl ModelFacts {
@@ -142,8 +145,13 @@ impl ModelFacts {
         if let Some(text) = &self.anchors {
             options.anchors = Some(text.parse::<Anchors>()?);
         }
-        let properties =
-            [("mean", &self.mean), ("norm", &self.norm), ("pixel", &self.pixel), ("fit", &self.fit)];
+        let properties = [
+            ("mean", &self.mean),
+            ("norm", &self.norm),
+            ("pixel", &self.pixel),
+            ("fit", &self.fit),
+            ("interpolation", &self.interpolation),
+        ];
         options.preprocess = properties
             .iter()
             .filter_map(|(key, value)| Some(((*key).to_owned(), value.as_ref()?.clone())))

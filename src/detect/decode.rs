@@ -8,9 +8,9 @@ use crate::error::{Error, Result};
 /// An output of the network.
 #[derive(Clone, Copy, Debug)]
 pub struct Output<'a> {
-    /// Elements: NHWC for a map (rank 4, `[1, C, h, w]`), row-major for every other form.
+    /// Elements: NHWC for rank 4 (`[1, C, h, w]`), row-major for every other rank.
     pub data: &'a [f32],
-    /// Elements from one pixel of a map to the next, at least `C`; of no meaning for other forms.
+    /// Elements from one pixel to the next, at least `C`; of no meaning for other ranks than 4.
     pub pitch: usize,
 }
 
@@ -78,6 +78,7 @@ fn scale_fits(scale: &Scale, output: &Output, row: usize) -> bool {
     match scale.cells {
         Cells::Pixels => map_fits(output, cells, scale.anchors.len() * row),
         Cells::Rows(first) => (first + cells * scale.anchors.len()) * row <= output.data.len(),
+        Cells::AnchorsLast => map_fits(output, cells * row, scale.anchors.len()),
     }
 }
 
@@ -118,13 +119,13 @@ impl Sink<'_> {
     fn offer(
         &mut self,
         bbox: impl FnOnce() -> [f32; 4],
-        classes: &[f32],
+        classes: impl Iterator<Item = f32>,
         class_limit: f32,
         score: impl Fn(f32) -> f32,
     ) {
         if self.multi_label {
             let bbox = bbox();
-            for (class_id, &value) in classes.iter().enumerate().filter(|(_, value)| **value > class_limit) {
+            for (class_id, value) in classes.enumerate().filter(|(_, value)| *value > class_limit) {
                 let score = score(value);
                 if score > self.threshold {
                     self.found.push(bbox, score, class_id);
@@ -133,7 +134,7 @@ impl Sink<'_> {
             return;
         }
         let mut best = (0, f32::NEG_INFINITY);
-        for (class_id, &value) in classes.iter().enumerate() {
+        for (class_id, value) in classes.enumerate() {
             if value > best.1 {
                 best = (class_id, value);
             }
@@ -159,23 +160,26 @@ fn decode_anchored(scales: &[Scale], outputs: &[Output], row: usize, numbers: Nu
         let [rows, columns] = scale.grid;
         for (a, &anchor) in scale.anchors.iter().enumerate() {
             for p in 0..rows * columns {
-                let start = match scale.cells {
-                    Cells::Pixels => p * output.pitch + a * row,
-                    Cells::Rows(first) => (first + a * rows * columns + p) * row,
+                let (start, step) = match scale.cells {
+                    Cells::Pixels => (p * output.pitch + a * row, 1),
+                    Cells::Rows(first) => ((first + a * rows * columns + p) * row, 1),
+                    Cells::AnchorsLast => (p * row * output.pitch + a, output.pitch),
                 };
-                let cell = &output.data[start..start + row];
-                if cell[4] <= objectness_limit || cell[4].is_nan() {
+                let column = |i: usize| output.data[start + i * step];
+                let objectness = column(4);
+                if objectness <= objectness_limit || objectness.is_nan() {
                     continue;
                 }
-                let objectness = activate(cell[4]);
+                let objectness = activate(objectness);
                 let class_limit = limit(sink.threshold / objectness);
-                let values = [cell[0], cell[1], cell[2], cell[3]];
+                let values = std::array::from_fn(column);
                 let at = [(p % columns) as f32, (p / columns) as f32];
                 let bbox = || match numbers {
                     Numbers::Pixels => corners(values),
                     _ => anchored_box(values.map(activate), at, scale.stride as f32, anchor),
                 };
-                sink.offer(bbox, &cell[BOX_COLUMNS..], class_limit, |class| objectness * activate(class));
+                let classes = (BOX_COLUMNS..row).map(column);
+                sink.offer(bbox, classes, class_limit, |class| objectness * activate(class));
             }
         }
     }
@@ -215,7 +219,8 @@ fn decode_fastest_det(heads: &Heads, output: &Output, grid: [usize; 2], row: usi
             let y = (tanh(cell[2]) + (p / columns) as f32) * stride[1];
             corners([x, y, sigmoid(cell[3]) * width, sigmoid(cell[4]) * height])
         };
-        sink.offer(bbox, &cell[BOX_COLUMNS..], 0.0, |class| objectness * pow(class, weight_class));
+        let classes = cell[BOX_COLUMNS..].iter().copied();
+        sink.offer(bbox, classes, 0.0, |class| objectness * pow(class, weight_class));
     }
 }
 
@@ -294,8 +299,11 @@ mod tests {
             assert!(expected.len() > 10);
 
             let split = [&data[..192 * ROW], &data[192 * ROW..240 * ROW], &data[240 * ROW..]];
+            // Rank 5 is row-major, rank 4 is NHWC.
             let grids = heads(NETWORK, &[&[1, 3, 64, ROW], &[1, 3, 4, 4, ROW], &[1, 3, 4, ROW]]);
-            let outputs = split.map(|data| Output { data, pitch: 0 });
+            let nhwc = [split[0], split[2]].map(|data| to_anchors_last(data, 4));
+            let [first, last] = [&nhwc[0], &nhwc[1]].map(|data| Output { data, pitch: 4 });
+            let outputs = [first, Output { data: split[1], pitch: 0 }, last];
             assert_eq!(found(&grids, &outputs, 0.2, multi_label), expected);
 
             let maps = heads(NETWORK, &[&[1, 21, 8, 8], &[1, 21, 4, 4], &[1, 21, 2, 2]]);
@@ -322,6 +330,16 @@ mod tests {
             map[p * pitch + a * ROW..][..ROW].copy_from_slice(row);
         }
         map
+    }
+
+    /// `[anchor, cell, column]` → `[cell, column, anchor]` with NaN beyond the anchors.
+    fn to_anchors_last(rows: &[f32], pitch: usize) -> Vec<f32> {
+        let anchor = rows.len() / 3;
+        let mut out = vec![f32::NAN; anchor * pitch];
+        for (i, &value) in rows.iter().enumerate() {
+            out[i % anchor * pitch + i / anchor] = value;
+        }
+        out
     }
 
     fn to_pixels(heads: &Heads, activated: &[f32]) -> Vec<f32> {
@@ -416,5 +434,8 @@ mod tests {
         refused(&maps, &[Output { data: &data, pitch: 20 }; 3]);
         refused(&maps, &[Output { data: &data, pitch: usize::MAX }; 3]);
         refused(&maps, &[Output { data: &data[..63 * 21 + 20], pitch: 21 }; 3]);
+        let anchors_last = heads(NETWORK, &[&[1, 3, 64, ROW], &[1, 3, 16, ROW], &[1, 3, 4, ROW]]);
+        refused(&anchors_last, &[Output { data: &data[..64 * ROW * 3 - 1], pitch: 3 }; 3]);
+        refused(&anchors_last, &[Output { data: &data, pitch: 2 }; 3]);
     }
 }

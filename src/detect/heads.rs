@@ -65,6 +65,9 @@ pub(super) enum Cells {
     Pixels,
     /// Row-major `[anchor, y, x]`, beginning with this row.
     Rows(usize),
+    /// `[y·x, column, anchor]` with a pitch: what is logically `[1, anchors, h·w, 5 + classes]` has rank 4 and
+    /// thus comes as NHWC.
+    AnchorsLast,
 }
 
 /// What one output may be, by its shape alone.
@@ -72,8 +75,8 @@ pub(super) enum Cells {
 enum Form {
     /// `[1, C, h, w]`
     Map { channels: usize, grid: [usize; 2], stride: usize },
-    /// `[1, anchors, h, w, 5 + classes]` or `[1, anchors, h·w, 5 + classes]`
-    Grid { row: usize, grid: [usize; 2], stride: usize },
+    /// `[1, anchors, h, w, 5 + classes]`, row-major, or `[1, anchors, h·w, 5 + classes]`
+    Grid { row: usize, grid: [usize; 2], stride: usize, cells: Cells },
     /// `[1, N, 5 + classes]`
     Rows { row: usize, scales: usize },
 }
@@ -84,7 +87,7 @@ impl Heads {
     /// Understood are YOLOv5's heads as maps `[1, na·(5+nc), h, w]`, as grids `[1, na, h, w, 5+nc]` or
     /// `[1, na, h·w, 5+nc]` (ncnn's Reshape and Permute), as rows `[1, N, 5+nc]` over all strides (logits,
     /// activated, or decoded to pixels: each run's numbers tell), and FastestDet's map `[1, 5+nc, h, w]`.
-    /// Maps are read as NHWC with a pitch, all else row-major. The order of outputs is free; where a model
+    /// Outputs of rank 4 are read as NHWC with a pitch, others row-major. The order of outputs is free; where a model
     /// gives its heads both apart and joined, the separate ones are read.
     ///
     /// # Errors
@@ -194,13 +197,18 @@ impl Finder<'_> {
         match *dims {
             [1, na, h, w, row] if na == anchors => {
                 let grid = [h, w];
-                self.stride(grid).map(|stride| Form::Grid { row, grid, stride })
+                self.stride(grid).map(|stride| Form::Grid { row, grid, stride, cells: Cells::Rows(0) })
             }
             [1, channels, h, w] => {
                 let cells = |stride: usize| self.grid(stride).filter(|g| g[0] * g[1] == h);
                 if let Some(stride) = STRIDES.into_iter().find(|&s| channels == anchors && cells(s).is_some())
                 {
-                    return Some(Form::Grid { row: w, grid: cells(stride)?, stride });
+                    return Some(Form::Grid {
+                        row: w,
+                        grid: cells(stride)?,
+                        stride,
+                        cells: Cells::AnchorsLast,
+                    });
                 }
                 let grid = [h, w];
                 self.stride(grid).map(|stride| Form::Map { channels, grid, stride })
@@ -251,7 +259,7 @@ impl Finder<'_> {
                     return Err(format!("{channels} channels do not divide among {per_scale} anchors"));
                 }
                 Form::Map { channels, grid, stride } => (channels / per_scale, grid, stride, Cells::Pixels),
-                Form::Grid { row, grid, stride } => (row, grid, stride, Cells::Rows(0)),
+                Form::Grid { row, grid, stride, cells } => (row, grid, stride, cells),
                 Form::Rows { .. } => continue,
             };
             if columns.replace(row).is_some_and(|other| other != row) {
@@ -348,15 +356,11 @@ mod tests {
 
     #[test]
     fn grids_flat_or_not() {
-        let expected = [
-            (0, 8, [40, 40], Cells::Rows(0)),
-            (1, 16, [20, 20], Cells::Rows(0)),
-            (2, 32, [10, 10], Cells::Rows(0)),
-        ];
+        let expected = |cells| [(0, 8, [40, 40], cells), (1, 16, [20, 20], cells), (2, 32, [10, 10], cells)];
         let flat = find(&[&[1, 3, 1600, 85], &[1, 3, 400, 85], &[1, 3, 100, 85]], &square(320)).unwrap();
-        assert_eq!(scales(&flat), expected);
+        assert_eq!(scales(&flat), expected(Cells::AnchorsLast));
         let full = find(&[&[1, 3, 40, 40, 85], &[1, 3, 20, 20, 85], &[1, 3, 10, 10, 85]], &square(320));
-        assert_eq!(full.unwrap(), flat);
+        assert_eq!(scales(&full.unwrap()), expected(Cells::Rows(0)));
     }
 
     #[test]

@@ -104,6 +104,7 @@ impl Engine {
             }
             _ => {
                 let (graph, grids) = passes::assign_grids(&graph, options.input_range)?;
+                let (graph, grids) = passes::requantize_movers(&graph, &grids)?;
                 passes::order_channels(&graph, &grids)?
             }
         };

@@ -54,7 +54,7 @@ impl Letterbox {
             left: margin(1),
             order: preprocess.order,
             fill: preprocess.fill,
-            resizer: Resizer::new(frame, content),
+            resizer: Resizer::new(frame, content, preprocess.interpolation),
         })
     }
 
@@ -113,7 +113,7 @@ impl Letterbox {
             ChannelOrder::Bgr => [2, 1, 0],
         };
         let mut rows = inside.chunks_mut(row);
-        self.resizer.run(&frame.rgb, |_, line| {
+        self.resizer.run(&frame.rgb, |line| {
             let Some(row) = rows.next() else { return };
             let (before, rest) = row.split_at_mut(left);
             let (pixels, after) = rest.split_at_mut(columns.min(rest.len()));

@@ -18,4 +18,4 @@ pub use draw::{Painter, save};
 pub use frame::Frame;
 pub use letterbox::Letterbox;
 pub use mapping::Mapping;
-pub use preprocess::{ChannelOrder, Fit, Preprocess};
+pub use preprocess::{ChannelOrder, Fit, Interpolation, Preprocess};

@@ -64,15 +64,20 @@ pub fn origins(graph: &Graph) -> Vec<Vec<Origin>> {
 pub fn runs(origins: &[Origin]) -> (Vec<usize>, Vec<Run>) {
     let mut order: Vec<usize> = (0..origins.len()).collect();
     order.sort_by_key(|&i| origins[i]);
+    let runs = in_order(order.iter().map(|&i| origins[i]));
+    (order, runs)
+}
+
+/// The runs that channels make in the order given.
+pub fn in_order(origins: impl Iterator<Item = Origin>) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
-    for &i in &order {
-        let Origin { root, channel } = origins[i];
+    for Origin { root, channel } in origins {
         match runs.last_mut() {
             Some(run) if run.root == root && run.first + run.count == channel => run.count += 1,
             _ => runs.push(Run { root, first: channel, count: 1 }),
         }
     }
-    (order, runs)
+    runs
 }
 
 #[cfg(test)]

@@ -15,12 +15,14 @@ mod movers;
 mod order;
 mod pad;
 mod regrid;
+mod requantize;
 mod rewrite;
 mod swish;
 
 pub use grids::{Grids, assign as assign_grids, without_fake_quant};
 pub use heads::raw_heads;
 pub use order::order_channels;
+pub use requantize::requantize_movers;
 
 use crate::error::Result;
 use crate::graph::Graph;

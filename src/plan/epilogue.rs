@@ -45,11 +45,6 @@ pub(super) fn table(unary: Unary, from: Quant, out: Quant) -> Box<[i8; 256]> {
     table
 }
 
-/// Codes on grid `out` of the same real numbers on grid `from`.
-pub(super) fn regrid_table(from: Quant, out: Quant) -> Box<[i8; 256]> {
-    table(Unary::Affine { scale: 1.0, shift: 0.0 }, from, out)
-}
-
 /// A grid for the operand of `unary` that loses as little as 256 codes can: it spans just the numbers where
 /// the result's code changes.
 fn operand_grid(unary: Unary, out: Quant) -> Quant {

@@ -203,7 +203,7 @@ fn conv(
             let macs = out.pixels() as u64 * (outputs * inputs * taps) as u64;
             let work = conv_work(kernel, window.output[1], macs, out.dtype);
             let (read, write) =
-                (channel_range(&x, g * inputs, inputs), channel_range(&out, g * outputs, outputs));
+                (x.channels_from(g * inputs, inputs), out.channels_from(g * outputs, outputs));
             p.push(node.name.clone(), "Conv", p.result(at).0, vec![read], write, work);
         }
     }
@@ -218,10 +218,8 @@ fn collecting_conv(
     attrs: &WindowAttrs,
     (layer, activation, collected): (Quantized, Option<Unary>, &Collected),
 ) -> Result<()> {
-    let reads = collected.runs.iter().map(|run| {
-        let root = p.read(run.root, DType::I8)?;
-        Ok(channel_range(&root, run.first, run.count))
-    });
+    let reads =
+        collected.runs.iter().map(|run| Ok(p.read(run.root, DType::I8)?.channels_from(run.first, run.count)));
     let reads = reads.collect::<Result<Vec<Loc>>>()?;
     let (out, after) = result_place(p, at, node, &layer, activation);
     let window = window_of(&reads[0], &out, attrs);
@@ -242,14 +240,6 @@ fn collecting_conv(
     let work = conv_work(kernel, window.output[1], macs, out.dtype);
     p.push(node.name.clone(), "Conv", p.result(at).0, reads, out.clone(), work);
     activate(p, node, out, after)
-}
-
-fn channel_range(loc: &Loc, first: usize, channels: usize) -> Loc {
-    let mut part = Loc { start: loc.start + first, ..loc.clone() };
-    if let Some(last) = part.dims.last_mut() {
-        *last = channels;
-    }
-    part
 }
 
 fn linear(p: &mut Planner, at: usize, node: &Node, activation: Option<Unary>) -> Result<()> {
@@ -350,12 +340,7 @@ fn pooling(
 ) -> Result<()> {
     let (from, to) = (grid(p, node.inputs[0])?, grid(p, node.output)?);
     let x = p.read(node.inputs[0], DType::I8)?;
-    let regrid = kind == PoolKind::Max && from != to;
-    let out = if regrid {
-        p.new_buffer(super::physical_dims(p.graph.shape(node.output)), DType::I8)
-    } else {
-        p.place(node.output, DType::I8)
-    };
+    let out = p.place(node.output, DType::I8);
     let window = window_of(&x, &out, attrs);
     let (channels, width, isa) = (x.channels(), window.output[1], p.options.isa);
     let average = Average {
@@ -377,12 +362,7 @@ fn pooling(
     };
     let work =
         Work { kernel: format!("{isa}-pool"), weights_bytes: 0, scratch_bytes: 0, macs: 0, unit: width, run };
-    p.push(node.name.clone(), node.op.name(), node.output, vec![x], out.clone(), work);
-    if regrid {
-        let to_place = p.place(node.output, DType::I8);
-        let work = table(p.options.isa, super::epilogue::regrid_table(from, to), &to_place);
-        p.push(format!("{}.regrid", node.name), "Requantize", node.output, vec![out], to_place, work);
-    }
+    p.push(node.name.clone(), node.op.name(), node.output, vec![x], out, work);
     Ok(())
 }
 

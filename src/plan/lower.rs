@@ -11,7 +11,7 @@ use crate::passes::channels::{self, Origin, Run};
 use crate::plan::step::Work;
 use crate::tensor::{DType, Quant};
 
-/// Where a convolution finds its input channels.
+/// Where a node finds its input channels.
 #[derive(Clone, Debug)]
 pub(super) struct Collected {
     /// Logical channel of each channel of the runs.
@@ -45,13 +45,10 @@ pub(super) struct Planner<'a> {
     pub options: Options,
     /// Element type in which a value's producer gives it.
     native: Vec<DType>,
-    /// The joint tensor, and the channel in it, where a value lives.
-    homes: Vec<Option<(ValueId, usize)>>,
     /// Per node: the node after it that the same kernel computes.
     fused: Vec<Option<usize>>,
     absorbed: Vec<bool>,
-    /// Per convolution that collects its input from several tensors: the order of the channels, and where
-    /// they are.
+    /// Per convolution or channel mover that collects its input from other tensors than its operands.
     collects: Vec<Option<Collected>>,
     places: [Vec<Option<Loc>>; 2],
     buffers: Vec<Lifetime>,
@@ -67,7 +64,6 @@ impl<'a> Planner<'a> {
             grids,
             options,
             native: vec![DType::F32; values],
-            homes: vec![None; values],
             fused: vec![None; graph.nodes.len()],
             absorbed: vec![false; graph.nodes.len()],
             collects: vec![None; graph.nodes.len()],
@@ -87,7 +83,6 @@ impl<'a> Planner<'a> {
         }
         planner.fuse();
         planner.collect();
-        planner.find_homes();
         planner
     }
 
@@ -148,27 +143,33 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Lets dense convolutions read channels from where they were made, and drops the channel movers that
-    /// nobody else needs.
+    /// Lets dense convolutions read channels from where they were made, drops the channel movers that nobody
+    /// else needs, and lets those that are needed copy from where the channels were made.
     fn collect(&mut self) {
         let graph = self.graph;
         let origins = channels::origins(graph);
         let mut needed: Vec<bool> = graph.value_ids().map(|id| graph.outputs.contains(&id)).collect();
         for (at, node) in graph.nodes.iter().enumerate().rev() {
-            let moved = channels::regroups(graph, &node.op, node.output);
-            if moved && !needed[node.output.index()] {
-                self.absorbed[at] = true;
+            let from = &origins[node.output.index()];
+            let virtual_value = channels::regroups(graph, &node.op, node.output)
+                && self.grids.of(node.output).is_some()
+                && from
+                    .iter()
+                    .all(|o| o.root != node.output && self.grids.of(o.root) == self.grids.of(node.output));
+            if virtual_value {
+                self.absorbed[at] = !needed[node.output.index()];
+                let runs = channels::in_order(from.iter().copied());
+                self.collects[at] = Some(Collected { order: (0..from.len()).collect(), runs });
                 continue;
             }
-            let collected = self.collected(node, &origins).filter(|_| !needed[node.inputs[0].index()]);
-            if collected.is_none() {
+            self.collects[at] = self.collected(node, &origins);
+            if self.collects[at].is_none() {
                 node.inputs.iter().for_each(|id| needed[id.index()] = true);
             }
-            self.collects[at] = collected;
         }
-        // A tensor that is made after all is read as one: a later reader may have asked for it.
+        // A tensor that is made after all is read as one.
         for (at, node) in graph.nodes.iter().enumerate() {
-            if needed[node.inputs[0].index()] {
+            if matches!(node.op, Op::Conv { .. }) && needed[node.inputs[0].index()] {
                 self.collects[at] = None;
             }
         }
@@ -179,22 +180,10 @@ impl<'a> Planner<'a> {
         let dense = matches!(node.op, Op::Conv { groups: 1, .. }) && self.runs_in_int8(node);
         let x = node.inputs[0];
         let (order, runs) = channels::runs(&origins[x.index()]);
-        let on_grid = |run: &Run| {
-            self.native[run.root.index()] == DType::I8 && self.grids.of(run.root) == self.grids.of(x)
-        };
         let groups: usize = runs.iter().map(|run| run.count.div_ceil(CHANNEL_GROUP)).sum();
         let worthwhile = 4 * groups * CHANNEL_GROUP <= 5 * order.len();
-        let elsewhere = runs.iter().any(|run| run.root != x);
-        (dense && elsewhere && worthwhile && runs.len() <= RUNS_MAX && runs.iter().all(on_grid))
-            .then_some(Collected { order, runs })
-    }
-
-    /// The values that node `at` reads.
-    pub fn operands(&self, at: usize) -> Vec<ValueId> {
-        match &self.collects[at] {
-            Some(collected) => collected.runs.iter().map(|run| run.root).collect(),
-            None => self.graph.nodes[at].inputs.clone(),
-        }
+        let elsewhere = runs.iter().all(|run| run.root != x && self.grids.of(run.root) == self.grids.of(x));
+        (dense && elsewhere && worthwhile && runs.len() <= RUNS_MAX).then_some(Collected { order, runs })
     }
 
     /// How node `at` collects its input, if it does.
@@ -210,79 +199,13 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Gives operands of channel Concats a place in the joint tensor.
-    fn find_homes(&mut self) {
-        let graph = self.graph;
-        let mut writer: Vec<Option<usize>> = vec![None; graph.values().len()];
-        for at in (0..graph.nodes.len()).filter(|&at| !self.absorbed[at]) {
-            writer[self.result(at).0.index()] = Some(at);
-        }
-        for node in graph.nodes.iter().rev() {
-            let (Op::Concat { axis: 1 }, Some([1, ..])) = (&node.op, graph.shape(node.output).nchw()) else {
-                continue;
-            };
-            let mut channel = 0;
-            for &id in &node.inputs {
-                let once = node.inputs.iter().filter(|&&other| other == id).count() == 1;
-                let free = self.homes[id.index()].is_none() && once && !graph.outputs.contains(&id);
-                let same = self.native[id.index()] == self.native[node.output.index()]
-                    && self.grids.of(id) == self.grids.of(node.output);
-                let writes_pixels =
-                    writer[id.index()].is_some_and(|at| writes_with_pitch(&graph.nodes[at].op));
-                if free && same && writes_pixels {
-                    self.homes[id.index()] = Some((node.output, channel));
-                }
-                channel += graph.shape(id)[1];
-            }
-        }
-        self.part_from_operands(&writer);
-    }
-
-    /// A step must not write into a buffer that it reads: such results lose their home.
-    fn part_from_operands(&mut self, writer: &[Option<usize>]) {
-        loop {
-            let mut parted = None;
-            for (value, _) in writer.iter().enumerate().filter(|(_, w)| w.is_some()) {
-                let at = writer[value].expect("filtered above");
-                let output = self.result(at).0;
-                for id in self.operands(at) {
-                    if self.root(id) != self.root(output)
-                        || self.homes[id.index()].is_some_and(|(of, _)| of == output)
-                    {
-                        continue;
-                    }
-                    parted = Some(if self.homes[output.index()].is_some() { output } else { id });
-                }
-            }
-            match parted {
-                Some(id) => self.homes[id.index()] = None,
-                None => return,
-            }
-        }
-    }
-
-    /// The value whose buffer `id` lives in.
-    fn root(&self, mut id: ValueId) -> ValueId {
-        while let Some((home, _)) = self.homes[id.index()] {
-            id = home;
-        }
-        id
-    }
-
     /// The place that a step writes `id` to.
     pub fn place(&mut self, id: ValueId, dtype: DType) -> Loc {
         if let Some(loc) = &self.places[dtype as usize][id.index()] {
             return loc.clone();
         }
         let dims = physical_dims(self.graph.shape(id));
-        let home = self.homes[id.index()].filter(|_| self.native[id.index()] == dtype);
-        let loc = match home {
-            Some((joint, channel)) => {
-                let joint = self.place(joint, dtype);
-                Loc { start: joint.start + channel, dims, ..joint }
-            }
-            None => self.new_buffer(dims, dtype),
-        };
+        let loc = self.new_buffer(dims, dtype);
         self.places[dtype as usize][id.index()] = Some(loc.clone());
         loc
     }
@@ -405,7 +328,10 @@ impl<'a> Planner<'a> {
             return Err(Error::unsupported(format!("a batch of {n} images; export the model with batch 1")));
         }
         let int8 = self.runs_in_int8(node);
-        if movers::is_mover(&node.op) {
+        if let (Some(collected), false) = (&self.collects[at], matches!(node.op, Op::Conv { .. })) {
+            let runs = collected.runs.clone();
+            movers::collect(self, node, &runs)
+        } else if movers::is_mover(&node.op) {
             let dtype = if int8 { DType::I8 } else { DType::F32 };
             movers::lower(self, node, dtype)
         } else if int8 {
@@ -435,17 +361,6 @@ impl<'a> Planner<'a> {
     fn finish(self, inputs: Vec<Port>, outputs: Vec<Port>) -> Result<Plan> {
         let layout = arena::plan(&self.buffers, self.options.reuse)?;
         Ok(Plan { steps: self.steps, layout, constants: self.constants, inputs, outputs })
-    }
-}
-
-/// Whether the kernel of an operator writes images pixel by pixel at any pitch.
-fn writes_with_pitch(op: &Op) -> bool {
-    match op {
-        Op::Conv { .. } | Op::Unary(_) | Op::Gather { axis: 1, .. } | Op::Resize { .. } | Op::Pool { .. } => {
-            true
-        }
-        Op::Concat { axis } => *axis == 1,
-        _ => false,
     }
 }
 

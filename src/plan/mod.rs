@@ -2,8 +2,9 @@
 //! running is a loop over steps.
 //!
 //! [`lower`] walks the nodes and chooses for each the element type, the place of its result and the kernel;
-//! [`arena`] turns lifetimes into offsets. A result that a Concat joins is written to its place in the joint
-//! tensor at once; a tensor that an operator of the other element type reads is converted once.
+//! [`arena`] turns lifetimes into offsets. Concat, shuffle and slice of int8 channels move nothing: a convolution
+//! behind them reads the channels from where they were made. A tensor that an operator of the other element
+//! type reads is converted once.
 
 pub mod arena;
 mod epilogue;
@@ -43,6 +44,16 @@ impl Loc {
     /// Extent of the last dimension.
     pub fn channels(&self) -> usize {
         self.dims.last().copied().unwrap_or(1)
+    }
+
+    /// The `count` channels from `first` on.
+    #[must_use]
+    pub fn channels_from(&self, first: usize, count: usize) -> Loc {
+        let mut part = Loc { start: self.start + first, ..self.clone() };
+        if let Some(channels) = part.dims.last_mut() {
+            *channels = count;
+        }
+        part
     }
 
     /// Product of all other extents.

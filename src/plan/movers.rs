@@ -1,15 +1,16 @@
 //! Operators that only move elements, for either element type.
 
-use super::epilogue::regrid_table;
 use super::lower::Planner;
 use super::step::{Part, Work};
-use super::{Loc, int8, physical_axis};
+use super::{Loc, physical_axis};
 use crate::engine::memory::Element;
 use crate::error::Result;
-use crate::graph::{Node, Op, ResizeMode, ValueId};
-use crate::kernels::channels::gather_channels;
+use crate::graph::{Node, Op, ResizeMode};
+use crate::kernels::PlaneMut;
+use crate::kernels::channels::copy_channels;
 use crate::kernels::isa::Isa;
 use crate::kernels::moves::{self, NearestResize, Strided, StridedCopy};
+use crate::passes::channels::Run;
 use crate::tensor::DType;
 
 /// Whether `op` is lowered here.
@@ -31,7 +32,7 @@ pub(super) fn lower(p: &mut Planner, node: &Node, dtype: DType) -> Result<()> {
     if let Op::Concat { axis } = node.op {
         return concat(p, node, axis, dtype);
     }
-    let x = read_on_grid_of(p, node.inputs[0], node.output, dtype)?;
+    let x = p.read(node.inputs[0], dtype)?;
     if let Op::Reshape { .. } = node.op {
         return reshape(p, node, x);
     }
@@ -43,11 +44,6 @@ pub(super) fn lower(p: &mut Planner, node: &Node, dtype: DType) -> Result<()> {
         }
         Op::Transpose { perm } => strided(&logical(&x).transposed(perm), &logical(&out), dtype),
         Op::Gather { axis, indices } => {
-            if rank == 4 && *axis == 1 && dtype == DType::I8 {
-                let work = channels(p.options.isa, indices.clone());
-                p.push(node.name.clone(), node.op.name(), node.output, vec![x], out, work);
-                return Ok(());
-            }
             let gather = moves::Gather::new(&x.dims, physical_axis(rank, *axis), indices, x.pitch, out.pitch);
             match dtype {
                 DType::I8 => whole("gather", move |src: &[i8], dst| gather.run(src, dst)),
@@ -69,19 +65,32 @@ pub(super) fn lower(p: &mut Planner, node: &Node, dtype: DType) -> Result<()> {
     Ok(())
 }
 
-/// `id` in `dtype`, in int8 brought to the grid of `result`.
-fn read_on_grid_of(p: &mut Planner, id: ValueId, result: ValueId, dtype: DType) -> Result<Loc> {
-    let loc = p.read(id, dtype)?;
-    let (Some(from), Some(to), DType::I8) = (p.grids.of(id), p.grids.of(result), dtype) else {
-        return Ok(loc);
-    };
-    if from == to {
-        return Ok(loc);
+/// Appends the step of a channel mover in int8: its channels, copied from where they were made.
+pub(super) fn collect(p: &mut Planner, node: &Node, runs: &[Run]) -> Result<()> {
+    let mut reads = Vec::with_capacity(runs.len());
+    for run in runs {
+        reads.push(p.read(run.root, DType::I8)?.channels_from(run.first, run.count));
     }
-    let out = p.new_buffer(loc.dims.clone(), dtype);
-    let work = int8::table(p.options.isa, regrid_table(from, to), &out);
-    p.push(format!("{}.regrid", p.graph.value(id).name), "Requantize", id, vec![loc], out.clone(), work);
-    Ok(out)
+    let out = p.place(node.output, DType::I8);
+    let (isa, counts): (Isa, Vec<usize>) = (p.options.isa, runs.iter().map(|run| run.count).collect());
+    let work = Work {
+        kernel: format!("{isa}-collect"),
+        weights_bytes: 0,
+        scratch_bytes: 0,
+        macs: 0,
+        unit: 1,
+        run: Box::new(move |part: &mut Part| {
+            let mut first = 0;
+            for (i, &count) in counts.iter().enumerate() {
+                let (src, pixels) = (part.input(i), part.pixels());
+                let PlaneMut { data, pitch } = part.output::<i8, u8>().0;
+                copy_channels(isa, count, src, PlaneMut { data: &mut data[first..], pitch }, pixels);
+                first += count;
+            }
+        }),
+    };
+    p.push(node.name.clone(), "Collect", node.output, reads, out, work);
+    Ok(())
 }
 
 fn concat(p: &mut Planner, node: &Node, axis: usize, dtype: DType) -> Result<()> {
@@ -90,26 +99,9 @@ fn concat(p: &mut Planner, node: &Node, axis: usize, dtype: DType) -> Result<()>
     for &id in &node.inputs {
         let extent = p.graph.shape(id)[axis];
         let x = p.read(id, dtype)?;
-        let image_channels = out.dims.len() == 4 && axis == 1;
-        let part = Loc { start: out.start + start, dims: x.dims.clone(), ..out.clone() };
-        if image_channels && x == part {
-            // Its producer has put it there.
-            start += extent;
-            continue;
-        }
-        let (from, to) = (p.grids.of(id), p.grids.of(node.output));
         let name = format!("{}.{}", node.name, p.graph.value(id).name);
-        match (from, to) {
-            (Some(from), Some(to)) if dtype == DType::I8 && from != to && image_channels => {
-                let work = int8::table(p.options.isa, regrid_table(from, to), &part);
-                p.push(name, "Requantize", node.output, vec![x], part, work);
-            }
-            _ => {
-                let x = read_on_grid_of(p, id, node.output, dtype)?;
-                let work = strided(&logical(&x), &logical(&out).narrowed(axis, start, extent), dtype);
-                p.push(name, "Concat", node.output, vec![x], out.clone(), work);
-            }
-        }
+        let work = strided(&logical(&x), &logical(&out).narrowed(axis, start, extent), dtype);
+        p.push(name, "Concat", node.output, vec![x], out.clone(), work);
         start += extent;
     }
     Ok(())
@@ -180,21 +172,6 @@ fn pad(
             whole("pad", move |src: &[i8], dst| pad.run(src, code, dst))
         }
         DType::F32 => whole("pad", move |src: &[f32], dst| pad.run(src, value, dst)),
-    }
-}
-
-/// Picks channels of codes.
-fn channels(isa: Isa, indices: Vec<usize>) -> Work {
-    Work {
-        kernel: format!("{isa}-gather"),
-        weights_bytes: 0,
-        scratch_bytes: 0,
-        macs: 0,
-        unit: 1,
-        run: Box::new(move |part: &mut Part| {
-            let (src, pixels) = (part.input(0), part.pixels());
-            gather_channels(isa, &indices, src, part.output::<_, u8>().0, pixels);
-        }),
     }
 }
 

@@ -17,7 +17,7 @@ pub fn evaluate(cx: &mut Importer<'_>, call: &Call) -> Result<Option<Vec<Constan
     let constants = call.inputs.iter().flatten().map(|known| known.constant());
     let Some(constants) = constants.collect::<Option<Vec<_>>>() else { return Ok(None) };
     let Some(first) = constants.first() else { return Ok(None) };
-    cx.budget.spend(constants.iter().map(|c| c.bytes()).sum())?;
+    constants.iter().try_for_each(|c| cx.budget.spend(c.bytes()))?;
     let (kind, tensor) = match first {
         Constant::Tensor(kind, tensor) => (*kind, tensor),
         Constant::Codes(codes) => return uncode(cx, call, codes),
@@ -56,7 +56,7 @@ fn uncode(cx: &mut Importer<'_>, call: &Call, codes: &Codes) -> Result<Option<Ve
         return Ok(None);
     }
     let shape = codes.shape.clone();
-    cx.budget.spend(shape.elements() * 8)?;
+    cx.budget.cells(shape.elements())?;
     let ints = Arc::new(
         Tensor::new(shape, Data::I64(codes.codes.iter().map(|&c| i64::from(c)).collect()))
             .expect("same shape"),
@@ -95,7 +95,7 @@ pub fn pick(
     shape: Shape,
     indices: impl Iterator<Item = usize>,
 ) -> Result<Constant> {
-    budget.spend(shape.elements() * 8)?;
+    budget.cells(shape.elements())?;
     match tensor.data() {
         Data::F32(v) => Constant::reals(shape, indices.map(|i| v[i]).collect()),
         Data::I64(v) => Constant::ints(kind, shape, indices.map(|i| v[i]).collect()),
@@ -208,7 +208,7 @@ fn concat(budget: &mut Budget, call: &Call, kind: Kind) -> Result<Constant> {
     }
     dims[axis] = parts.iter().map(|t| t.shape()[axis]).sum();
     let shape = Shape::new(dims)?;
-    budget.spend(shape.elements() * 8)?;
+    budget.cells(shape.elements())?;
     let outer: usize = shape.dims()[..axis].iter().product();
     if kind == Kind::Real {
         let lists: Vec<_> = parts.iter().map(|t| t.to_f32()).collect();
@@ -247,7 +247,7 @@ fn cast(budget: &mut Budget, kind: Kind, tensor: &Arc<Tensor>, to: i64) -> Resul
         return Ok(Constant::Tensor(kind, tensor.clone()));
     }
     let shape = tensor.shape().clone();
-    budget.spend(shape.elements() * 8)?;
+    budget.cells(shape.elements())?;
     if target == Kind::Real {
         return Constant::reals(shape, tensor.to_f32());
     }
@@ -294,7 +294,7 @@ fn range(budget: &mut Budget, call: &Call, kind: Kind) -> Result<Constant> {
         let distance = if delta > 0 { limit - start } else { start - limit };
         let count = (distance + delta.abs() - 1).max(0).checked_div(delta.abs()).ok_or_else(bad)?;
         let shape = Shape::new([usize::try_from(count).map_err(|_| bad())?])?;
-        budget.spend(shape.elements() * 8)?;
+        budget.cells(shape.elements())?;
         return Constant::ints(kind, shape, (0..count).map(|i| (start + i * delta) as i64).collect());
     }
     let real = |c: &Constant| super::call::single(c).ok_or_else(bad);
@@ -304,6 +304,6 @@ fn range(budget: &mut Budget, call: &Call, kind: Kind) -> Result<Constant> {
         return Err(bad());
     }
     let shape = Shape::new([count as usize])?;
-    budget.spend(shape.elements() * 4)?;
+    budget.cells(shape.elements())?;
     Constant::reals(shape, (0..count as usize).map(|i| start + i as f32 * delta).collect())
 }

@@ -83,7 +83,7 @@ fn unary(op: &str) -> Option<(RealMap, IntMap)> {
 
 fn map(budget: &mut Budget, (kind, tensor): Operand, (real, int): (RealMap, IntMap)) -> Result<Constant> {
     let shape = tensor.shape().clone();
-    budget.spend(shape.elements() * 8)?;
+    budget.cells(shape.elements())?;
     match tensor.as_i64() {
         Some(ints) => {
             let values = ints.iter().map(|&x| int(x).ok_or_else(overflow)).collect::<Result<_>>()?;
@@ -135,7 +135,7 @@ fn pairs(
     b: &Tensor,
 ) -> Result<(Shape, impl Iterator<Item = (usize, usize)>)> {
     let shape = dims::broadcast(a.shape().dims(), b.shape().dims())?;
-    budget.spend(shape.elements() * 8)?;
+    budget.cells(shape.elements())?;
     let cells = |t: &Tensor| {
         let strides = strided::broadcast(t.shape().dims(), shape.rank());
         strided::indices(shape.dims().to_vec(), 0, strides)
@@ -185,7 +185,7 @@ fn compare(
 fn select(budget: &mut Budget, condition: &Tensor, (kind, a): Operand, (_, b): Operand) -> Result<Constant> {
     let inner = dims::broadcast(a.shape().dims(), b.shape().dims())?;
     let shape = dims::broadcast(condition.shape().dims(), inner.dims())?;
-    budget.spend(shape.elements() * 8)?;
+    budget.cells(shape.elements())?;
     let cells = |t: &Tensor| {
         let strides = strided::broadcast(t.shape().dims(), shape.rank());
         strided::indices(shape.dims().to_vec(), 0, strides)
@@ -225,7 +225,8 @@ fn reduce(budget: &mut Budget, call: &Call, (kind, tensor): Operand) -> Result<O
     let kept = |i: &usize| !reduced.contains(i);
     let result = (0..from.len()).filter(|i| keep || kept(i)).map(|i| if kept(&i) { from[i] } else { 1 });
     let shape = Shape::new(result.collect::<Vec<_>>())?;
-    budget.spend((from.iter().product::<usize>() + shape.elements()) * 8)?;
+    budget.cells(tensor.shape().elements())?;
+    budget.cells(shape.elements())?;
     let own = strided::row_major(from);
     let walk = |axes: Vec<usize>, offset| {
         let dims = axes.iter().map(|&i| from[i]).collect();

@@ -18,10 +18,18 @@ const OPSETS: std::ops::RangeInclusive<i64> = 7..=21;
 /// Network input where neither the file nor the caller says one, `[height, width]`.
 const DEFAULT_SIZE: [usize; 2] = [320, 320];
 
+/// Cost of computing one element: to find its sources and to hold it as an integer.
+const CELL_BYTES: usize = 16;
+
 /// What computing with constants may still cost, in bytes read and written.
 pub struct Budget(usize);
 
 impl Budget {
+    /// Pays for a computed constant of so many elements.
+    pub fn cells(&mut self, count: usize) -> Result<()> {
+        self.spend(count.saturating_mul(CELL_BYTES))
+    }
+
     /// Takes `bytes` off, or refuses.
     pub fn spend(&mut self, bytes: usize) -> Result<()> {
         self.0 = self.0.checked_sub(bytes).ok_or_else(|| {

@@ -106,12 +106,13 @@ fn pad_for_output(
     let output = match stated.as_deref() {
         Some(&[h, w]) | Some(&[_, _, h, w]) => [h, w].map(|d| usize::try_from(d).unwrap_or(0)),
         Some(list) => return Err(Error::bad_model(format!("output_shape {list:?}"))),
-        None if same => [input[0] * window.stride[0], input[1] * window.stride[1]],
+        None if same => [0, 1].map(|axis| input[axis].saturating_mul(window.stride[axis])),
         None => return Ok(None),
     };
     let mut pad = [0; 4];
     for axis in 0..2 {
-        let full = window.stride[axis] * (input[axis] - 1) + output_pad[axis] + reach(window, axis);
+        let full = window.stride[axis].saturating_mul(input[axis] - 1);
+        let full = full.saturating_add(output_pad[axis] + reach(window, axis));
         let total = full.checked_sub(output[axis]).filter(|&t| t <= 2 * WINDOW_MAX);
         let total =
             total.ok_or_else(|| unsupported(format!("an output of {output:?} for an input {input:?}")))?;

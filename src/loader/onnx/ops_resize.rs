@@ -131,12 +131,13 @@ fn file_pick(a: Axis, coords: &str, rounding: &str, i: usize) -> Option<usize> {
 
 /// Cell that [`Op::Resize`] picks, in exact arithmetic.
 fn graph_pick(a: Axis, coords: ResizeCoords, i: usize) -> usize {
+    let (i, input, output) = (i as u64, a.input as u64, a.output as u64);
     let cell = match coords {
-        ResizeCoords::Asymmetric => i * a.input / a.output,
+        ResizeCoords::Asymmetric => i * input / output,
         // Half down of (i + ½)·in/out − ½, that is ceil((i + ½)·in/out − 1).
-        _ => ((2 * i + 1) * a.input).div_ceil(2 * a.output).saturating_sub(1),
+        _ => ((2 * i + 1) * input).div_ceil(2 * output).saturating_sub(1),
     };
-    cell.min(a.input - 1)
+    cell.min(input - 1) as usize
 }
 
 /// Coordinates for bilinear interpolation.

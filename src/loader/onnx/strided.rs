@@ -4,11 +4,10 @@
 /// sum of coordinate · stride. The caller sees to it that every index is inside the source.
 pub fn indices(dims: Vec<usize>, offset: usize, strides: Vec<isize>) -> impl Iterator<Item = usize> {
     debug_assert_eq!(dims.len(), strides.len());
-    let mut left: usize = dims.iter().product();
+    let cells = 0..dims.iter().product::<usize>();
     let mut coordinates = vec![0; dims.len()];
     let mut index = offset as isize;
-    std::iter::from_fn(move || {
-        left = left.checked_sub(1)?;
+    cells.map(move |_| {
         let found = index as usize;
         for axis in (0..dims.len()).rev() {
             coordinates[axis] += 1;
@@ -19,7 +18,7 @@ pub fn indices(dims: Vec<usize>, offset: usize, strides: Vec<isize>) -> impl Ite
             index -= strides[axis] * dims[axis] as isize;
             coordinates[axis] = 0;
         }
-        Some(found)
+        found
     })
 }
 

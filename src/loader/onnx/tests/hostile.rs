@@ -141,14 +141,19 @@ fn small_files_cannot_ask_for_much_memory_or_time() {
         let error = refusal(&model(13, &X, nodes, tensors, "y"));
         assert!(matches!(error, Error::BadModel { .. }), "{error}");
     };
-    let big = ints("n", &[1 << 24]);
-    // Each doubling is within the limits; all together are not.
+    let big = ints("n", &[1 << 21]);
+    // Each copy is within the limits; all together are not.
     let mut nodes = vec![node("ConstantOfShape", "n", "c0")];
     nodes.extend((0..20).map(|i| node("Neg", &format!("c{i}"), &format!("c{}", i + 1))));
     nodes.push(node("Add", "x c20", "y"));
     bomb(&nodes, std::slice::from_ref(&big));
     let expand = [node("ConstantOfShape", "n", "c"), node("Tile", "c r", "t"), node("Add", "x t", "y")];
     bomb(&expand, &[ints("n", &[1 << 14]), ints("r", &[1 << 14])]);
+    // Found by fuzzing: ten seconds of an unoptimised build went into one repetition.
+    bomb(
+        &[node("Tile", "c r", "t"), node("Add", "x t", "y")],
+        &[floats("c", &[1, 3, 1, 4], &[1.0; 12]), ints("r", &[5, 29_800, 8, 2])],
+    );
     let scalar = |name: &str, v: i64| raw(name, 7, &[], &v.to_le_bytes());
     let range = [node("Range", "a b c", "r"), node("Add", "x r", "y")];
     bomb(&range, &[scalar("a", i64::MIN), scalar("b", i64::MAX), scalar("c", 1)]);
