@@ -57,7 +57,7 @@ pub const ARENA_SLACK: usize = 64;
 pub const CHANNEL_GROUP: usize = 4;
 
 const _: () = assert!(NODES_MAX <= VALUES_MAX);
-const _: () = assert!(ARENA_ALIGN.is_power_of_two() && ARENA_SLACK % ARENA_ALIGN == 0);
+const _: () = assert!(ARENA_ALIGN.is_power_of_two() && ARENA_SLACK.is_multiple_of(ARENA_ALIGN));
 const _: () = assert!(ARENA_SLACK >= CHANNEL_GROUP);
 const _: () = assert!(INPUT_SIDE_MIN < INPUT_SIDE_MAX && INPUT_SIDE_MAX <= DIM_MAX);
 const _: () = assert!(TENSOR_ELEMENTS_MAX <= ARENA_BYTES_MAX / 4);

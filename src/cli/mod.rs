@@ -24,7 +24,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Find objects in pictures.
-    Detect(detect::Detect),
+    Detect(Box<detect::Detect>),
     /// Show what a model becomes: every step with its type, shape, scale, kernel and place in memory.
     Inspect(inspect::Inspect),
 }

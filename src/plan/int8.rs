@@ -49,7 +49,7 @@ pub(super) fn pixelwise(graph: &Graph, node: &Node) -> bool {
     let out = graph.shape(node.output);
     let one_pixel =
         |s: &crate::tensor::Shape| s.nchw().is_some_and(|[n, c, h, w]| [n, h, w] == [1; 3] && c == out[1]);
-    (a == out && b == out) || (a == out && one_pixel(b)) || (b == out && one_pixel(a))
+    (a == out && (b == out || one_pixel(b))) || (b == out && one_pixel(a))
 }
 
 /// Symmetric int8 weights `[O, ..]` with one scale per output channel; float weights are rounded to

@@ -28,7 +28,7 @@ use crate::tensor::{DType, Quant, Shape};
 /// kernels that work pixel by pixel see their last dimension as channels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loc {
-    /// Index into [`Plan::buffers`].
+    /// Index of the buffer, as in [`Layout::offsets`](arena::Layout::offsets).
     pub buffer: usize,
     /// First element within the buffer.
     pub start: usize,
