@@ -9,13 +9,10 @@ use ocellus::engine::{Engine, EngineOptions};
 use ocellus::image::decode;
 use ocellus::{Detector, DetectorOptions};
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-/// Tests that count take turns.
-static TURN: Mutex<()> = Mutex::new(());
 
 struct Counting;
 
@@ -43,21 +40,32 @@ fn allocations(work: impl FnOnce()) -> usize {
     ALLOCATIONS.load(Ordering::Relaxed) - before
 }
 
+/// Fails unless ten runs in a row allocate nothing. They get several attempts, since the start of a worker
+/// thread allocates and may come late on a busy machine; what allocates in every run never passes.
+fn assert_settles(mut run: impl FnMut()) {
+    let mut attempt = || {
+        std::thread::sleep(Duration::from_millis(20));
+        allocations(|| (0..10).for_each(|_| run()))
+    };
+    assert!((0..10).any(|_| attempt() == 0), "every ten runs allocate");
+}
+
+/// One test only: the counter sees the whole process, and the harness allocates when it starts another.
 #[test]
+fn nothing_is_allocated_once_warm() {
+    a_warm_engine_allocates_nothing();
+    a_warm_detector_allocates_nothing();
+}
+
 fn a_warm_engine_allocates_nothing() {
-    let _turn = TURN.lock().unwrap_or_else(|e| e.into_inner());
     let mut engine =
         Engine::new(&network::network(), &EngineOptions { threads: 2, ..EngineOptions::default() }).unwrap();
     network::fill(&mut engine);
-    engine.run();
-    let count = allocations(|| (0..5).for_each(|_| engine.run()));
-    assert_eq!(count, 0, "allocations in five runs");
+    assert_settles(|| engine.run());
     assert!(allocations(|| drop(std::hint::black_box(vec![0u8; 100]))) > 0, "the counter counts");
 }
 
-#[test]
 fn a_warm_detector_allocates_nothing() {
-    let _turn = TURN.lock().unwrap_or_else(|e| e.into_inner());
     let (Some(model), Some(picture)) =
         (shared::shared("models/i8e.param"), shared::shared("data/images/bus.jpg"))
     else {
@@ -71,6 +79,5 @@ fn a_warm_detector_allocates_nothing() {
     let mut detector = Detector::open(model, &options).unwrap();
     let frame = decode(picture).unwrap();
     assert!(!detector.detect(&frame).unwrap().0.is_empty());
-    let count = allocations(|| (0..3).for_each(|_| assert!(detector.detect(&frame).is_ok())));
-    assert_eq!(count, 0, "allocations in three detections");
+    assert_settles(|| assert!(detector.detect(&frame).is_ok()));
 }
