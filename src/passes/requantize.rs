@@ -8,7 +8,7 @@ use super::grids::Grids;
 use super::regrid::moves_only;
 use super::rewrite::Rewriter;
 use crate::error::Result;
-use crate::graph::{Graph, Op, Unary};
+use crate::graph::{Graph, Node, Op, Unary};
 
 const IDENTITY: Op = Op::Unary(Unary::Affine { scale: 1.0, shift: 0.0 });
 
@@ -20,6 +20,14 @@ pub fn requantize_movers(graph: &Graph, grids: &Grids) -> Result<(Graph, Grids)>
     let mut rewriter = Rewriter::new(graph)?;
     let mut inserted = Vec::new();
     for node in &graph.nodes {
+        if changes_grid_and_shrinks(graph, grids, node) {
+            // Fewer elements to look up behind the mover.
+            let x = rewriter.get(node.inputs[0])?;
+            let moved = rewriter.new.push(node.name.clone(), node.op.clone(), vec![x], "")?;
+            inserted.push((node.inputs[0], moved));
+            rewriter.replace(node, IDENTITY, vec![moved])?;
+            continue;
+        }
         let mut inputs = node.inputs.iter().map(|&id| rewriter.get(id)).collect::<Result<Vec<_>>>()?;
         if moves_only(&node.op) && grids.of(node.output).is_some() {
             for (input, &old) in inputs.iter_mut().zip(&node.inputs) {
@@ -35,4 +43,12 @@ pub fn requantize_movers(graph: &Graph, grids: &Grids) -> Result<(Graph, Grids)>
     let (graph, new_ids) = rewriter.finish_whole()?;
     let grids = grids.moved(&graph, new_ids.into_iter().chain(inserted));
     Ok((graph, grids))
+}
+
+/// Whether a mover of one operand leaves fewer elements, on another grid.
+fn changes_grid_and_shrinks(graph: &Graph, grids: &Grids, node: &Node) -> bool {
+    let [x] = node.inputs[..] else { return false };
+    let (before, after) = (grids.of(x), grids.of(node.output));
+    let shrinks = graph.shape(node.output).elements() < graph.shape(x).elements();
+    moves_only(&node.op) && shrinks && before.is_some() && after.is_some() && before != after
 }
