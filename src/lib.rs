@@ -87,6 +87,7 @@ pub mod passes;
 pub mod plan;
 pub mod tensor;
 pub mod threads;
+pub mod zoo;
 
 pub use detector::{Detector, DetectorOptions, Timing};
 pub use error::{Error, Result};
