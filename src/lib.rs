@@ -73,6 +73,7 @@
 //! # Ok(())
 //! # }
 //! ```
+pub mod bench;
 pub mod detect;
 mod detector;
 pub mod engine;
