@@ -7,11 +7,13 @@ pub mod host;
 mod layers;
 mod memory;
 mod peak;
+mod roofline;
 mod stages;
 mod statistics;
 
 pub use layers::{Layer, layers};
-pub use peak::{Peak, peak};
+pub use peak::{Peak, memory_rate, peak};
+pub use roofline::{Roofs, roofline};
 pub use stages::{Stages, stages};
 pub use statistics::Statistics;
 

@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 const CHANNELS: usize = 256;
 /// Side of its image: weights and image stay in a cache of 512 KiB.
 const SIDE: usize = 24;
-/// Bytes that are copied: half of such a cache.
-const COPIED: usize = 1 << 17;
+/// Bytes of a copy that stays in such a cache.
+const CACHED: usize = 1 << 17;
+/// Bytes of a copy that stays in none, or hardly.
+const UNCACHED: usize = 1 << 25;
 
 /// Rates to compare layers with.
 #[derive(Clone, Copy, Debug)]
@@ -36,18 +38,28 @@ pub fn peak(precision: Precision, isa: Isa, threads: usize) -> Result<Peak> {
     best_of(|| {
         engine.run_timed(|step, time| gmacs = gmacs.max(macs[step] as f64 / time.as_nanos().max(1) as f64));
     });
-    let (source, mut copy) = (vec![1u8; COPIED], vec![0u8; COPIED]);
-    let mut gbytes = 0f64;
+    let gbytes = copy_rate(CACHED) * threads as f64;
+    Ok(Peak { gmacs, gbytes })
+}
+
+/// 10⁹ bytes per second, read and written, of one thread that copies between buffers that no cache holds.
+pub fn memory_rate() -> f64 {
+    copy_rate(UNCACHED)
+}
+
+fn copy_rate(bytes: usize) -> f64 {
+    let times = (UNCACHED / bytes / 16).max(1);
+    let (source, mut copy) = (vec![1u8; bytes], vec![0u8; bytes]);
+    let mut rate = 0f64;
     best_of(|| {
-        const TIMES: usize = 16;
         let start = Instant::now();
-        for _ in 0..TIMES {
+        for _ in 0..times {
             copy.copy_from_slice(black_box(&source));
             black_box(&mut copy);
         }
-        gbytes = gbytes.max((2 * COPIED * TIMES) as f64 / start.elapsed().as_nanos().max(1) as f64);
+        rate = rate.max((2 * bytes * times) as f64 / start.elapsed().as_nanos().max(1) as f64);
     });
-    Ok(Peak { gmacs, gbytes: gbytes * threads as f64 })
+    rate
 }
 
 fn best_of(mut work: impl FnMut()) {
@@ -89,6 +101,7 @@ mod tests {
     fn a_machine_does_something() {
         let peak = peak(Precision::Int8, Isa::detect(), 1).unwrap();
         assert!(peak.gmacs > 0.0 && peak.gbytes > 0.0, "{peak:?}");
+        assert!(memory_rate() > 0.0);
         assert!(super::peak(Precision::Fp32, Isa::Scalar, 1).unwrap().gmacs > 0.0);
     }
 }

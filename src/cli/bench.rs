@@ -5,7 +5,7 @@ use super::options::EngineChoice;
 use super::{inputs, report};
 use clap::{Args, ValueEnum};
 use ocellus::bench::host::Host;
-use ocellus::bench::{self, Amount, Measurement, Picture, Runs};
+use ocellus::bench::{self, Amount, Measurement, Picture, Roofs, Runs};
 use ocellus::engine::{EngineOptions, Precision};
 use ocellus::engines::{self, Backend, EngineKind};
 use ocellus::image::Preprocess;
@@ -69,6 +69,9 @@ pub(super) struct Bench {
     /// Show the time of every layer.
     #[arg(long, conflicts_with = "stages")]
     per_layer: bool,
+    /// Draw every layer against what the machine's arithmetic and memory allow; one network and precision.
+    #[arg(long, value_name = "FILE.svg", conflicts_with = "stages")]
+    roofline: Option<PathBuf>,
     /// Show the time of every stage, from these pictures' files to the detections.
     #[arg(long, value_name = "DIR|FILE", conflicts_with = "input")]
     stages: Option<PathBuf>,
@@ -156,6 +159,12 @@ impl Bench {
         if let Some(pictures) = &self.stages {
             return self.stages(&job, pictures);
         }
+        if self.roofline.is_some()
+            && (job.subjects.len() != 1 || self.precisions(&job.subjects[0]).len() != 1)
+        {
+            let what = "a roofline shows one network: give one --model, and --precision int8 or fp32";
+            return Err(Error::Usage(what.into()));
+        }
         let mut rows = Vec::new();
         for subject in &job.subjects {
             for precision in self.precisions(subject) {
@@ -164,8 +173,8 @@ impl Bench {
                 }
                 let (row, mut backend) = self.measure(&job, subject, precision)?;
                 report::row(self.format, &row)?;
-                if self.per_layer {
-                    self.layers(&job, precision, &mut backend)?;
+                if self.per_layer || self.roofline.is_some() {
+                    self.layers(&job, &row, precision, &mut backend)?;
                 }
                 rows.push(row);
             }
@@ -268,15 +277,27 @@ impl Bench {
         Ok((Row { name: subject.name(), engine, precision, isa, threads, size, measured }, backend))
     }
 
-    fn layers(&self, job: &Job, precision: Precision, backend: &mut Backend) -> Result<()> {
-        let options = &job.options;
-        let peak = bench::peak(precision, options.isa, options.threads)?;
+    fn layers(&self, job: &Job, row: &Row, precision: Precision, backend: &mut Backend) -> Result<()> {
+        let EngineOptions { isa, threads, .. } = job.options;
+        let peak = |precision| bench::peak(precision, isa, threads);
+        let own = peak(precision)?;
         let runs = match job.runs.timed {
             Amount::Runs(runs) => runs,
             Amount::Seconds(_) => 20,
         };
-        let layers = bench::layers(backend, &job.picture, runs, &peak)?;
-        report::layers(self.format, &layers, &peak)
+        let layers = bench::layers(backend, &job.picture, runs, &own)?;
+        if self.per_layer {
+            report::layers(self.format, &layers, &own)?;
+        }
+        let Some(path) = &self.roofline else { return Ok(()) };
+        let roofs = Roofs {
+            int8: peak(Precision::Int8)?,
+            fp32: peak(Precision::Fp32)?,
+            memory: bench::memory_rate(),
+        };
+        let [h, w] = row.size;
+        let title = format!("{} {w}×{h}, {}, {isa}, {threads} threads", row.name, row.precision);
+        std::fs::write(path, bench::roofline(&title, &layers, &roofs)).map_err(|e| Error::io(path, e))
     }
 
     fn stages(&self, job: &Job, pictures: &Path) -> Result<ExitCode> {

@@ -143,6 +143,18 @@ fn layers_share_all_the_time_and_all_the_work() {
 }
 
 #[test]
+fn a_roofline_is_a_picture() {
+    let dir = TempDir::new("bench-roofline");
+    let path = dir.path("roofline.svg");
+    let options = ["--precision", "int8", "--threads", "1", "--roofline", path.to_str().unwrap()];
+    let ran = bench(&[&TINY, &ONCE, &options]);
+    assert_eq!(ran.status, Some(0), "{}", ran.err);
+    let svg = std::fs::read_to_string(path).unwrap();
+    assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"), "{svg}");
+    assert!(svg.contains("yolo-fastestv2 64×64, int8") && svg.matches("<circle").count() > 50, "{svg}");
+}
+
+#[test]
 fn markdown_has_both_precisions_side_by_side() {
     let ran = bench(&[&TINY, &ONCE, &["--format", "markdown"]]);
     let lines: Vec<&str> = ran.out.lines().collect();
@@ -183,6 +195,7 @@ fn wrong_usage_is_explained() {
         (&["--model", "v5lite-s", "--size", "100", "--loops", "1"], "do not join"),
         (&["--model", "v5lite-s", "--size", "9999"], "size must be"),
         (&["--model", "v5lite-s", "--stages", "."], "picture"),
+        (&["--model", "FastestDet", "--roofline", "r.svg"], "one network"),
         (&["--loops", "0", "--model", "FastestDet", "--size", "32"], "at least one timed run"),
         (&["4", "1", "0", "0"], "GPU"),
         (&["4", "1", "0", "-1", "0", "--threads", "2"], "twice"),
