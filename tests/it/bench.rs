@@ -1,9 +1,11 @@
 //! `ocellus bench`: what it prints, and that what it times really ran.
 
+use crate::network::fill;
 use crate::onnx_bytes;
 use crate::program::{Ran, ocellus};
 use crate::temp_dir::TempDir;
 use ocellus::engine::{Engine, EngineOptions, Input, Precision};
+use ocellus::graph::Graph;
 use ocellus::kernels::isa::Isa;
 use ocellus::zoo;
 use serde_json::Value;
@@ -203,5 +205,33 @@ fn wrong_usage_is_explained() {
         let ran = bench(&[arguments]);
         assert!(ran.status.is_some_and(|s| s == 1 || s == 2), "{arguments:?}");
         assert!(ran.err.contains(part), "{arguments:?}: {}", ran.err);
+    }
+}
+
+/// All outputs of an int8 network for the same noise.
+fn outputs(graph: &Graph, isa: Isa, threads: usize) -> Vec<u32> {
+    let options = EngineOptions { precision: Precision::Int8, isa, threads, ..EngineOptions::default() };
+    let mut engine = Engine::new(graph, &options).unwrap();
+    fill(&mut engine);
+    engine.run();
+    let bits = |i: usize| {
+        let output = engine.output(i);
+        let channels = output.shape.nchw().map_or(1, |[_, c, _, _]| c);
+        let pixels = output.plane.data.chunks(output.plane.pitch.max(1));
+        pixels.flat_map(|pixel| &pixel[..channels]).map(|x| x.to_bits()).collect::<Vec<_>>()
+    };
+    (0..engine.outputs()).flat_map(bits).collect()
+}
+
+/// The architectures of the built-in set are those that users bring; each must keep the promise.
+#[test]
+fn every_built_in_network_gives_the_same_bytes_everywhere() {
+    for network in &zoo::NETWORKS {
+        let graph = zoo::quantized(&network.graph([64; 2]).unwrap(), 3).unwrap();
+        let plain = outputs(&graph, Isa::Scalar, 1);
+        for isa in Isa::available() {
+            let same = outputs(&graph, isa, 2) == plain;
+            assert!(same, "{}, {isa}, 2 threads: other bytes than scalar", network.name);
+        }
     }
 }
