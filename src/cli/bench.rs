@@ -10,7 +10,7 @@ use ocellus::engine::{EngineOptions, Precision};
 use ocellus::engines::{self, Backend, EngineKind};
 use ocellus::image::Preprocess;
 use ocellus::limits::{INPUT_SIDE_MAX, INPUT_SIDE_MIN};
-use ocellus::loader::LoadOptions;
+use ocellus::loader::{LoadOptions, Model};
 use ocellus::{DetectorOptions, Error, Result, zoo};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -261,7 +261,8 @@ impl Bench {
                 if precision == Precision::Int8 {
                     graph = zoo::quantized(&graph, SEED)?;
                 }
-                let open = || engines::native(&graph, &Preprocess::default(), &options);
+                let model = Model { graph, metadata: Vec::new() };
+                let open = || engines::native(&model, &Preprocess::default(), &options);
                 bench::measure(open, &job.picture, &job.runs)?
             }
             Subject::File(path) => {
@@ -296,7 +297,7 @@ impl Bench {
             memory: bench::memory_rate(),
         };
         let [h, w] = row.size;
-        let title = format!("{} {w}×{h}, {}, {isa}, {threads} threads", row.name, row.precision);
+        let title = format!("{} {w}×{h}, {}, {isa}, threads: {threads}", row.name, row.precision);
         std::fs::write(path, bench::roofline(&title, &layers, &roofs)).map_err(|e| Error::io(path, e))
     }
 
