@@ -3,13 +3,13 @@
 use super::lower::Planner;
 use super::step::{Part, Work};
 use super::{Loc, physical_axis};
-use crate::engine::memory::Element;
 use crate::error::Result;
 use crate::graph::{Node, Op, ResizeMode};
 use crate::kernels::PlaneMut;
 use crate::kernels::channels::copy_channels;
 use crate::kernels::isa::Isa;
 use crate::kernels::moves::{self, NearestResize, Strided, StridedCopy};
+use crate::memory::Element;
 use crate::passes::channels::Run;
 use crate::tensor::DType;
 
