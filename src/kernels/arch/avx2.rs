@@ -14,6 +14,7 @@ struct Avx2;
 pub(super) fn kernels() -> Option<Kernels> {
     Isa::Avx2.is_available().then_some(Kernels {
         lanes: Avx2::LANES,
+        halves: Avx2::HALVES,
         flip: Avx2::FLIP,
         // 8 of the 16 registers hold accumulators; a dot product needs three more, and its operands.
         tiles: &[tile!(Avx2, "avx2", "avx2-gemm-4x8", 4, 1), tile!(Avx2, "avx2", "avx2-gemm-4x16", 4, 2)],

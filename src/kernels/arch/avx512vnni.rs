@@ -14,6 +14,7 @@ struct Avx512Vnni;
 pub(super) fn kernels() -> Option<Kernels> {
     Isa::Avx512Vnni.is_available().then_some(Kernels {
         lanes: Avx512Vnni::LANES,
+        halves: Avx512Vnni::HALVES,
         flip: Avx512Vnni::FLIP,
         // 24 of the 32 registers hold accumulators, 1 to 4 weights, one the activations.
         tiles: &[

@@ -14,6 +14,7 @@ struct AvxVnni;
 pub(super) fn kernels() -> Option<Kernels> {
     Isa::AvxVnni.is_available().then_some(Kernels {
         lanes: AvxVnni::LANES,
+        halves: AvxVnni::HALVES,
         flip: AvxVnni::FLIP,
         // 12 of the 16 registers hold accumulators, two weights, one the activations.
         tiles: &[
