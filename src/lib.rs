@@ -73,6 +73,7 @@
 //! # Ok(())
 //! # }
 //! ```
+pub mod bench;
 pub mod detect;
 mod detector;
 pub mod engine;
@@ -88,6 +89,7 @@ pub mod passes;
 pub mod plan;
 pub mod tensor;
 pub mod threads;
+pub mod zoo;
 
 pub use detector::{Detector, DetectorOptions, Timing};
 pub use error::{Error, Result};

@@ -1,9 +1,12 @@
 //! The command line: arguments, what they mean, and the calls into the library that carry them out.
 
+mod bench;
+mod benchncnn;
 mod detect;
 mod inputs;
 mod inspect;
 mod options;
+mod report;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -27,6 +30,8 @@ enum Command {
     Detect(Box<detect::Detect>),
     /// Show what a model becomes: every step with its type, shape, scale, kernel and place in memory.
     Inspect(inspect::Inspect),
+    /// Measure how fast networks run.
+    Bench(Box<bench::Bench>),
 }
 
 /// Parses the arguments and runs the command.
@@ -37,6 +42,7 @@ pub(crate) fn run() -> ExitCode {
     let done = match &cli.command {
         Command::Detect(detect) => detect.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Bench(bench) => bench.run(),
     };
     match done {
         Ok(code) => code,

@@ -35,15 +35,12 @@ enum PrecisionName {
     Fp32,
 }
 
-/// The model and how it runs.
+/// The engine and how it runs.
 #[derive(Args)]
-pub(super) struct RunOptions {
+pub(super) struct EngineChoice {
     /// Engine that runs the model.
     #[arg(long, value_enum, default_value = "native")]
     engine: EngineName,
-    /// Arithmetic.
-    #[arg(long, value_enum, default_value = "auto")]
-    precision: PrecisionName,
     /// Network input: N for N×N, or WIDTHxHEIGHT; usually multiples of 32. Default: the model's own.
     #[arg(long, value_name = "N", value_parser = parse_size)]
     size: Option<Size>,
@@ -54,6 +51,16 @@ pub(super) struct RunOptions {
     /// same bytes with each.
     #[arg(long, value_name = "ISA", default_value = "auto")]
     isa: String,
+}
+
+/// The engine, how it runs, and its arithmetic.
+#[derive(Args)]
+pub(super) struct RunOptions {
+    #[command(flatten)]
+    choice: EngineChoice,
+    /// Arithmetic.
+    #[arg(long, value_enum, default_value = "auto")]
+    precision: PrecisionName,
 }
 
 /// `[height, width]`.
@@ -68,9 +75,17 @@ fn parse_size(text: &str) -> Result<Size, String> {
     }
 }
 
-impl RunOptions {
-    /// Engine options.
-    pub fn engine(&self) -> Result<EngineOptions> {
+impl EngineChoice {
+    /// Which engine.
+    pub fn kind(&self) -> EngineKind {
+        match self.engine {
+            EngineName::Native => EngineKind::Native,
+            EngineName::Tract => EngineKind::Tract,
+        }
+    }
+
+    /// Engine options with this arithmetic.
+    pub fn options(&self, precision: Precision) -> Result<EngineOptions> {
         let isa = match self.isa.as_str() {
             "auto" => Isa::detect(),
             name => {
@@ -80,29 +95,43 @@ impl RunOptions {
         };
         let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
         Ok(EngineOptions {
-            precision: match self.precision {
-                PrecisionName::Auto => Precision::Auto,
-                PrecisionName::Int8 => Precision::Int8,
-                PrecisionName::Fp32 => Precision::Fp32,
-            },
+            precision,
             threads: self.threads.unwrap_or_else(cores),
             isa,
             ..EngineOptions::default()
         })
     }
 
+    /// Threads that were asked for.
+    pub fn threads(&self) -> Option<usize> {
+        self.threads
+    }
+
     /// `[height, width]` of the network input.
     pub fn size(&self) -> Option<[usize; 2]> {
         self.size.map(|s| s.0)
+    }
+}
+
+impl RunOptions {
+    /// Engine options.
+    pub fn engine(&self) -> Result<EngineOptions> {
+        self.choice.options(match self.precision {
+            PrecisionName::Auto => Precision::Auto,
+            PrecisionName::Int8 => Precision::Int8,
+            PrecisionName::Fp32 => Precision::Fp32,
+        })
+    }
+
+    /// `[height, width]` of the network input.
+    pub fn size(&self) -> Option<[usize; 2]> {
+        self.choice.size()
     }
 
     /// Detector options with these settings.
     pub fn detector(&self) -> Result<DetectorOptions> {
         Ok(DetectorOptions {
-            engine: match self.engine {
-                EngineName::Native => EngineKind::Native,
-                EngineName::Tract => EngineKind::Tract,
-            },
+            engine: self.choice.kind(),
             size: self.size(),
             run: self.engine()?,
             ..DetectorOptions::default()

@@ -5,7 +5,10 @@ mod tract;
 
 use crate::engine::{Engine, EngineOptions, Input};
 use crate::error::{Error, Result};
+use crate::graph::Graph;
 use crate::image::{Frame, Letterbox, Preprocess};
+use crate::kernels::isa::Isa;
+use crate::kernels::{Plane, elementwise};
 use crate::loader::{LoadOptions, load};
 use std::path::Path;
 use std::str::FromStr;
@@ -45,6 +48,7 @@ pub struct Native {
     /// The engine.
     pub engine: Engine,
     tables: Tables,
+    isa: Isa,
 }
 
 enum Tables {
@@ -94,17 +98,24 @@ fn open_native(
     let in_file = |e: Error| e.at(|p| p.file = Some(path.to_owned()));
     let model = load(path, load_options)?;
     let preprocess = preprocess(&model.metadata, overrides)?;
+    let backend = native(&model.graph, &preprocess, engine_options).map_err(in_file)?;
+    Ok(Opened { backend, metadata: model.metadata, preprocess })
+}
+
+/// The native engine with `graph`, for pictures prepared as `preprocess` says.
+///
+/// # Errors
+/// As [`Engine::new`].
+pub fn native(graph: &Graph, preprocess: &Preprocess, options: &EngineOptions) -> Result<Backend> {
     let reals = preprocess.real_table();
     let all = || reals.iter().flatten().copied();
     let input_range = (all().fold(f32::INFINITY, f32::min), all().fold(f32::NEG_INFINITY, f32::max));
-    let options = EngineOptions { input_range, ..*engine_options };
-    let mut engine = Engine::new(&model.graph, &options).map_err(in_file)?;
+    let mut engine = Engine::new(graph, &EngineOptions { input_range, ..*options })?;
     let tables = match engine.input() {
         Input::Codes(_, quant) => Tables::Codes(Box::new(preprocess.code_table(quant))),
         Input::Reals(_) => Tables::Reals(Box::new(reals)),
     };
-    let backend = Backend::Native(Box::new(Native { engine, tables }));
-    Ok(Opened { backend, metadata: model.metadata, preprocess })
+    Ok(Backend::Native(Box::new(Native { engine, tables, isa: options.isa })))
 }
 
 fn preprocess(metadata: &[(String, String)], overrides: &[(String, String)]) -> Result<Preprocess> {
@@ -171,6 +182,38 @@ impl Backend {
         }
     }
 
+    /// Writes real numbers into the input tensor, as the network takes them: `[height, width, channels]`,
+    /// nothing left to normalize.
+    ///
+    /// # Errors
+    /// There are more or fewer numbers than the input has.
+    pub fn fill_reals(&mut self, pixels: &[f32]) -> Result<()> {
+        let [height, width] = self.input_size();
+        if height * width == 0 || !pixels.len().is_multiple_of(height * width) {
+            return Err(wrong_count(pixels.len(), [height, width]));
+        }
+        let (count, channels) = (height * width, pixels.len() / (height * width));
+        match self {
+            Backend::Native(native) => {
+                if native.engine.plan().inputs[0].loc.channels() != channels {
+                    return Err(wrong_count(pixels.len(), [height, width]));
+                }
+                let isa = native.isa;
+                let src = Plane { data: pixels, pitch: channels };
+                match native.engine.input() {
+                    Input::Codes(dst, quant) => {
+                        elementwise::quantize(isa, quant, channels, src, dst, 0..count);
+                    }
+                    // Float images have no gaps between pixels.
+                    Input::Reals(dst) => dst.data.copy_from_slice(pixels),
+                }
+                Ok(())
+            }
+            #[cfg(feature = "tract")]
+            Backend::Tract(tract) => tract.fill_reals(pixels),
+        }
+    }
+
     /// Runs the network.
     ///
     /// # Errors
@@ -195,4 +238,8 @@ impl Backend {
             Backend::Tract(tract) => tract.output(i),
         }
     }
+}
+
+fn wrong_count(count: usize, [height, width]: [usize; 2]) -> Error {
+    Error::Usage(format!("the input has {count} numbers, the network takes a picture of {height}×{width}"))
 }

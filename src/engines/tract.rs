@@ -81,6 +81,14 @@ impl Tract {
         letterbox.run(frame, &self.table, PlaneMut { data: &mut self.pixels, pitch: 3 })
     }
 
+    pub(super) fn fill_reals(&mut self, pixels: &[f32]) -> Result<()> {
+        if pixels.len() != self.pixels.len() {
+            return Err(super::wrong_count(pixels.len(), self.size));
+        }
+        self.pixels.copy_from_slice(pixels);
+        Ok(())
+    }
+
     pub(super) fn run(&mut self) -> Result<()> {
         let [h, w] = self.size;
         let input = tract_ndarray::Array4::from_shape_fn((1, 3, h, w), |(_, c, y, x)| {

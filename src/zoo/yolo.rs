@@ -1,0 +1,200 @@
+//! YOLOv5-Lite (v5Lite-{e,s,c,g}.yaml of YOLOv5-Lite 1.4) and YOLOv5 6.0, to the three raw maps of their heads.
+
+use super::blocks::{separable, shuffle_stage, squeeze_excite};
+use super::builder::{Builder, Conv, HARD_SWISH, RELU, SILU};
+use crate::error::Result;
+use crate::graph::ValueId;
+
+/// Channels of a head: three anchors, each with a box, an objectness and COCO's 80 classes.
+const HEAD: usize = 3 * (5 + 80);
+
+fn heads(b: &mut Builder, maps: [ValueId; 3]) -> Result<Vec<ValueId>> {
+    maps.into_iter().map(|map| b.pointwise(map, HEAD, None)).collect()
+}
+
+/// Cross-stage partial block with `repeats` bottlenecks.
+fn c3(b: &mut Builder, x: ValueId, out: usize, repeats: usize, shortcut: bool) -> Result<ValueId> {
+    let half = out / 2;
+    let mut deep = b.pointwise(x, half, SILU)?;
+    for _ in 0..repeats {
+        let y = b.pointwise(deep, half, SILU)?;
+        let y = b.conv(y, half, 3, 1, SILU)?;
+        deep = if shortcut { b.add(deep, y, None)? } else { y };
+    }
+    let beside = b.pointwise(x, half, SILU)?;
+    let joined = b.concat(&[deep, beside])?;
+    b.pointwise(joined, out, SILU)
+}
+
+/// Spatial pyramid pooling; three windows of 5 in a row see what 5, 9 and 13 beside each other see.
+fn sppf(b: &mut Builder, x: ValueId, out: usize) -> Result<ValueId> {
+    let half = b.channels(x) / 2;
+    let x = b.pointwise(x, half, SILU)?;
+    let once = b.max_pool(x, 5, 1, 2)?;
+    let twice = b.max_pool(once, 5, 1, 2)?;
+    let thrice = b.max_pool(twice, 5, 1, 2)?;
+    let joined = b.concat(&[x, once, twice, thrice])?;
+    b.pointwise(joined, out, SILU)
+}
+
+/// Spatial pyramid pooling with windows beside each other.
+fn spp(b: &mut Builder, x: ValueId, out: usize) -> Result<ValueId> {
+    let half = b.channels(x) / 2;
+    let x = b.pointwise(x, half, SILU)?;
+    let mut parts = vec![x];
+    for kernel in [5, 9, 13] {
+        parts.push(b.max_pool(x, kernel, 1, kernel / 2)?);
+    }
+    let joined = b.concat(&parts)?;
+    b.pointwise(joined, out, SILU)
+}
+
+fn upsampled_with(b: &mut Builder, x: ValueId, other: ValueId) -> Result<ValueId> {
+    let up = b.upsample(x)?;
+    b.concat(&[up, other])
+}
+
+/// ShuffleNetV2 up to strides 8, 16 and 32; `last` units in the deepest stage.
+fn shuffle_backbone(b: &mut Builder, x: ValueId, last: usize) -> Result<[ValueId; 3]> {
+    let x = b.conv(x, 32, 3, 2, RELU)?;
+    let x = b.max_pool(x, 3, 2, 1)?;
+    // 116 channels in the file, rounded up to a multiple of 8.
+    let p3 = shuffle_stage(b, x, 120, 3, RELU)?;
+    let p4 = shuffle_stage(b, p3, 232, 7, RELU)?;
+    let p5 = shuffle_stage(b, p4, 464, last, RELU)?;
+    Ok([p3, p4, p5])
+}
+
+pub(super) fn v5lite_e(b: &mut Builder, x: ValueId) -> Result<Vec<ValueId>> {
+    let block = |b: &mut Builder, x, stride| separable(b, x, (96, 3, stride), [RELU; 2]);
+    let [p3, p4, p5] = shuffle_backbone(b, x, 1)?;
+    let h5 = b.pointwise(p5, 96, SILU)?;
+    let x = upsampled_with(b, h5, p4)?;
+    let x = block(b, x, 1)?;
+    let h4 = b.pointwise(x, 96, SILU)?;
+    let x = upsampled_with(b, h4, p3)?;
+    let o3 = block(b, x, 1)?;
+    let x = block(b, o3, 2)?;
+    let x = b.add(x, h4, None)?;
+    let o4 = block(b, x, 1)?;
+    let x = block(b, o4, 2)?;
+    let x = b.add(x, h5, None)?;
+    let o5 = block(b, x, 1)?;
+    heads(b, [o3, o4, o5])
+}
+
+/// Way up and way down of a path aggregation network whose blocks are C3.
+struct Neck {
+    /// Channels of the 1×1 convolutions before the two upsamplings.
+    lateral: [usize; 2],
+    /// Channels of the C3 blocks: strides 16 (up), 8, 16, 32.
+    blocks: [usize; 4],
+    repeats: usize,
+    /// From stride 8 to 16 and from 16 to 32: a 3×3 convolution, or PP-LCNet's block.
+    down: fn(&mut Builder, ValueId, usize) -> Result<ValueId>,
+}
+
+fn neck(b: &mut Builder, [p3, p4, p5]: [ValueId; 3], neck: &Neck) -> Result<Vec<ValueId>> {
+    let [up4, c3_8, c3_16, c3_32] = neck.blocks;
+    let h5 = b.pointwise(p5, neck.lateral[0], SILU)?;
+    let x = upsampled_with(b, h5, p4)?;
+    let x = c3(b, x, up4, neck.repeats, false)?;
+    let h4 = b.pointwise(x, neck.lateral[1], SILU)?;
+    let x = upsampled_with(b, h4, p3)?;
+    let o3 = c3(b, x, c3_8, neck.repeats, false)?;
+    let x = (neck.down)(b, o3, neck.lateral[1])?;
+    let x = b.concat(&[x, h4])?;
+    let o4 = c3(b, x, c3_16, neck.repeats, false)?;
+    let x = (neck.down)(b, o4, neck.lateral[0])?;
+    let x = b.concat(&[x, h5])?;
+    let o5 = c3(b, x, c3_32, neck.repeats, false)?;
+    heads(b, [o3, o4, o5])
+}
+
+fn down_conv(b: &mut Builder, x: ValueId, out: usize) -> Result<ValueId> {
+    b.conv(x, out, 3, 2, SILU)
+}
+
+pub(super) fn v5lite_s(b: &mut Builder, x: ValueId) -> Result<Vec<ValueId>> {
+    let maps = shuffle_backbone(b, x, 3)?;
+    neck(b, maps, &Neck { lateral: [128, 64], blocks: [128, 64, 128, 256], repeats: 1, down: down_conv })
+}
+
+/// PP-LCNet's block.
+fn lc_block(
+    b: &mut Builder,
+    x: ValueId,
+    (out, kernel, stride): (usize, usize, usize),
+    gated: bool,
+) -> Result<ValueId> {
+    let mut x = b.depthwise(x, kernel, stride, HARD_SWISH)?;
+    if gated {
+        let squeezed = b.channels(x) / 4;
+        x = squeeze_excite(b, x, squeezed, [RELU, SILU], None)?;
+    }
+    b.pointwise(x, out, HARD_SWISH)
+}
+
+fn down_lc(b: &mut Builder, x: ValueId, out: usize) -> Result<ValueId> {
+    lc_block(b, x, (out, 5, 2), true)
+}
+
+pub(super) fn v5lite_c(b: &mut Builder, x: ValueId) -> Result<Vec<ValueId>> {
+    let mut x = b.conv(x, 32, 3, 2, HARD_SWISH)?;
+    let mut stage = |b: &mut Builder, blocks: &[(usize, usize, usize)], gated| -> Result<ValueId> {
+        for &block in blocks {
+            x = lc_block(b, x, block, gated)?;
+        }
+        Ok(x)
+    };
+    stage(b, &[(64, 3, 2), (64, 3, 1)], false)?;
+    let p3 = stage(b, &[(128, 3, 2), (128, 3, 1), (128, 3, 1), (128, 3, 1)], false)?;
+    stage(b, &[(256, 3, 2)], false)?;
+    let p4 = stage(b, &[(256, 5, 1); 5], false)?;
+    let x = stage(b, &[(512, 5, 2), (512, 5, 1), (512, 5, 1), (512, 5, 1)], true)?;
+    let p5 = b.pointwise(x, 512, HARD_SWISH)?;
+    let shape = Neck { lateral: [256, 128], blocks: [256, 128, 256, 512], repeats: 1, down: down_lc };
+    neck(b, [p3, p4, p5], &shape)
+}
+
+/// RepVGG blocks as they are deployed: one 3×3 convolution each.
+pub(super) fn v5lite_g(b: &mut Builder, x: ValueId) -> Result<Vec<ValueId>> {
+    let x = b.focus(x)?;
+    let x = b.conv(x, 32, 3, 1, SILU)?;
+    let x = b.conv(x, 64, 3, 2, SILU)?;
+    let x = c3(b, x, 64, 1, true)?;
+    let x = b.conv(x, 128, 3, 2, SILU)?;
+    let p3 = c3(b, x, 128, 3, true)?;
+    let x = b.conv(p3, 256, 3, 2, SILU)?;
+    let p4 = c3(b, x, 256, 3, true)?;
+    let x = b.conv(p4, 512, 3, 2, SILU)?;
+    let x = spp(b, x, 512)?;
+    let p5 = c3(b, x, 512, 1, false)?;
+    let shape = Neck { lateral: [128, 128], blocks: [128; 4], repeats: 3, down: down_conv };
+    neck(b, [p3, p4, p5], &shape)
+}
+
+/// YOLOv5 6.0 with 1/`divisor` of the widths of yolov5l, and a third of its repeats.
+fn yolov5(b: &mut Builder, x: ValueId, divisor: usize) -> Result<Vec<ValueId>> {
+    let [c1, c2, c3_width, c4, c5] = [64, 128, 256, 512, 1024].map(|width| width / divisor);
+    let x = b.conv_with(x, Conv { out: c1, kernel: 6, stride: 2, pad: 2, groups: 1 }, SILU)?;
+    let x = b.conv(x, c2, 3, 2, SILU)?;
+    let x = c3(b, x, c2, 1, true)?;
+    let x = b.conv(x, c3_width, 3, 2, SILU)?;
+    let p3 = c3(b, x, c3_width, 2, true)?;
+    let x = b.conv(p3, c4, 3, 2, SILU)?;
+    let p4 = c3(b, x, c4, 3, true)?;
+    let x = b.conv(p4, c5, 3, 2, SILU)?;
+    let x = c3(b, x, c5, 1, true)?;
+    let p5 = sppf(b, x, c5)?;
+    let blocks = [c4, c3_width, c4, c5];
+    neck(b, [p3, p4, p5], &Neck { lateral: [c4, c3_width], blocks, repeats: 1, down: down_conv })
+}
+
+pub(super) fn yolov5n(b: &mut Builder, x: ValueId) -> Result<Vec<ValueId>> {
+    yolov5(b, x, 4)
+}
+
+pub(super) fn yolov5s(b: &mut Builder, x: ValueId) -> Result<Vec<ValueId>> {
+    yolov5(b, x, 2)
+}
