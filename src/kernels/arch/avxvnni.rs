@@ -24,6 +24,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         depthwise_name: "avxvnni-depthwise-4x16",
         depthwise: depthwise!(AvxVnni, "avx2,avxvnni", 2),
         look_up: scalar::look_up,
+        collect: Some((avx2::SHUFFLE_BYTES, avx2::collect)),
     })
 }
 

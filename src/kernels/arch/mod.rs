@@ -16,6 +16,7 @@ mod neon;
 mod scalar;
 
 use super::PlaneMut;
+use super::collect;
 use super::isa::Isa;
 use super::job::Job;
 
@@ -77,6 +78,8 @@ pub(crate) struct Kernels {
     pub(crate) depthwise_name: &'static str,
     pub(crate) depthwise: Run,
     pub(crate) look_up: LookUp,
+    /// Bytes of a vector and the kernel; `None` where codes are best copied one by one.
+    pub(crate) collect: Option<(usize, collect::Run)>,
 }
 
 /// A dense convolution kernel.

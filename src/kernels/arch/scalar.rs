@@ -16,6 +16,7 @@ pub(super) const KERNELS: Kernels = Kernels {
     depthwise_name: "scalar-depthwise-4x8",
     depthwise: depthwise_1x8,
     look_up,
+    collect: None,
 };
 
 #[derive(Clone, Copy)]
