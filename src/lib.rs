@@ -84,6 +84,7 @@ pub mod image;
 pub mod kernels;
 pub mod limits;
 pub mod loader;
+mod memory;
 pub mod passes;
 pub mod plan;
 pub mod tensor;

@@ -30,7 +30,7 @@ pub const WINDOW_MAX: usize = 4096;
 /// Deepest nesting of messages in an ONNX file.
 pub const PROTOBUF_DEPTH_MAX: usize = 32;
 /// Most bytes that values made while a model is read (folded constants) may take together.
-pub const FOLDED_BYTES_MAX: usize = 256 << 20;
+pub const FOLDED_BYTES_MAX: usize = 128 << 20;
 /// Most bytes of one inference arena.
 pub const ARENA_BYTES_MAX: usize = 2 << 30;
 /// Smallest and largest network input side that `--size` accepts.

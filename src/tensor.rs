@@ -133,7 +133,11 @@ impl Quant {
     }
 
     /// The finest grid that holds `lo..=hi` and has an exact zero. Both ends are widened to include zero.
+    /// `None` where a bound is not finite, or both are zero.
     pub fn from_range(lo: f32, hi: f32) -> Option<Self> {
+        if lo.is_nan() || hi.is_nan() {
+            return None;
+        }
         let (lo, hi) = (lo.min(0.0), hi.max(0.0));
         let scale = (hi - lo) / 255.0;
         let quant = Quant::new(scale, 0)?;

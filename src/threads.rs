@@ -104,15 +104,23 @@ impl Pool {
     /// A pool in which `threads` threads work, the caller of [`Pool::run`] being one of them.
     pub fn new(threads: usize) -> Self {
         let shared = Arc::new(Shared::default());
-        let workers = (1..threads)
+        let (started, starts) = std::sync::mpsc::channel();
+        let workers: Vec<JoinHandle<()>> = (1..threads)
             .map(|i| {
-                let shared = Arc::clone(&shared);
+                let (shared, started) = (Arc::clone(&shared), started.clone());
                 let builder = std::thread::Builder::new().name(format!("ocellus-{i}"));
-                builder.spawn(move || shared.serve())
+                builder.spawn(move || {
+                    // The pool may be gone already; then `serve` returns at once.
+                    let _ = started.send(());
+                    drop(started);
+                    shared.serve()
+                })
             })
             // A system that refuses more threads gets the ones it allows.
             .map_while(|spawned| spawned.inspect_err(|e| log::warn!("cannot start a thread: {e}")).ok())
             .collect();
+        // A thread allocates while it starts: let that be over before the first run.
+        starts.iter().take(workers.len()).for_each(drop);
         Pool { shared, workers, turn: Mutex::new(0) }
     }
 

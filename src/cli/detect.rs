@@ -3,6 +3,7 @@
 use super::inputs;
 use super::options::{Format, ModelFacts, RunOptions};
 use clap::Args;
+use crossbeam_channel::Sender;
 use ocellus::detect::{Detection, Names, annotate};
 use ocellus::image::{self, Frame};
 use ocellus::{Detector, Error, Result, Timing};
@@ -87,23 +88,33 @@ impl Detect {
         let mut detector = Detector::open(&self.model, &options)?;
         let mut drawn = HashSet::new();
         let mut failed = false;
-        for picture in &pictures {
-            match self.one(&mut detector, picture, &mut drawn) {
-                Ok(()) => {}
-                Err(error @ (Error::BadPicture { .. } | Error::Io { .. })) => {
-                    eprintln!("error: {error}");
-                    failed = true;
+        // The next picture is decoded while this one is looked at; no more, for decoded pictures are large.
+        let (decoded, frames) = crossbeam_channel::bounded(1);
+        let pictures = &pictures;
+        std::thread::scope(|scope| {
+            scope.spawn(move || decode_all(pictures, decoded));
+            for (picture, frame, decode) in frames {
+                let done =
+                    frame.and_then(|frame| self.one(&mut detector, (picture, frame, decode), &mut drawn));
+                match done {
+                    Ok(()) => {}
+                    Err(error @ (Error::BadPicture { .. } | Error::Io { .. })) => {
+                        eprintln!("error: {error}");
+                        failed = true;
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
             }
-        }
-        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+            Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        })
     }
 
-    fn one(&self, detector: &mut Detector, picture: &Path, drawn: &mut HashSet<PathBuf>) -> Result<()> {
-        let start = Instant::now();
-        let mut frame = image::decode(picture)?;
-        let decode = start.elapsed();
+    fn one(
+        &self,
+        detector: &mut Detector,
+        (picture, mut frame, decode): (&Path, Frame, Duration),
+        drawn: &mut HashSet<PathBuf>,
+    ) -> Result<()> {
         let (found, timing) = detector.detect(&frame)?;
         let found = found.to_vec();
         self.print(detector.names(), picture, &frame, &found, (decode, timing))?;
@@ -135,6 +146,17 @@ impl Detect {
             std::io::ErrorKind::BrokenPipe => std::process::exit(0),
             _ => Err(Error::io("standard output", e)),
         })
+    }
+}
+
+/// Decodes `pictures` one after the other, until the receiver has had enough.
+fn decode_all<'a>(pictures: &'a [PathBuf], decoded: Sender<(&'a Path, Result<Frame>, Duration)>) {
+    for picture in pictures {
+        let start = Instant::now();
+        let frame = image::decode(picture);
+        if decoded.send((picture, frame, start.elapsed())).is_err() {
+            return;
+        }
     }
 }
 

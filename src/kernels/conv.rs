@@ -68,7 +68,7 @@ impl ConvI8 {
             multiplier: epilogue.multiplier(filter.out_channels),
             zero_point: i32::from(filter.zero_point) + i32::from(kernels.flip),
         };
-        let packed = Packed::new(kernels.lanes, kernels.tiles.len(), &matrix);
+        let packed = Packed::new((kernels.lanes, kernels.halves), kernels.tiles.len(), &matrix);
         let tile = kernels.tiles[packed.widest() - 1];
         ConvI8 {
             window,
@@ -105,7 +105,7 @@ impl ConvI8 {
             multiplier: epilogue.multiplier(channels),
             zero_point: i32::from(filter.zero_point) + i32::from(kernels.flip),
         };
-        let packed = Packed::new(kernels.lanes, kernels.tiles.len(), &matrix);
+        let packed = Packed::new((kernels.lanes, kernels.halves), kernels.tiles.len(), &matrix);
         let layout = depthwise::Layout::new(&window, channels, packed.bias.len());
         ConvI8 {
             window,

@@ -9,6 +9,9 @@ use super::CodeRange;
 pub(crate) trait Dot: Copy {
     /// Accumulators of a vector.
     const LANES: usize;
+    /// How the `LANES` groups of a vector lie: one after the other, or the first halves of all before the
+    /// second halves of all.
+    const HALVES: bool = false;
     /// What activations are xored with: 0x80 (that is, + 128) where the instruction takes them unsigned.
     const FLIP: u8;
     /// `LANES` accumulators.
@@ -33,7 +36,7 @@ pub(crate) trait Dot: Copy {
     /// Adds to each lane the sum of its four products; exact for flipped activations and weights −127..=127.
     fn dot(self, acc: Self::Acc, activations: Self::Groups, weights: Self::Groups) -> Self::Acc;
 
-    /// Byte `i` of each row side by side at `4 · i`, all flipped.
+    /// Vectors of groups: group `i` is byte `i` of each row, all flipped.
     fn interleave(self, rows: [&[u8; 16]; 4], to: &mut [u8; 64]);
 
     /// Requantizes and stores the first `count` lanes of the vectors.

@@ -1,5 +1,7 @@
 //! Instruction sets: which ones there are, and which ones this CPU has.
 
+#[cfg(target_arch = "aarch64")]
+use std::arch::is_aarch64_feature_detected;
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,13 +16,17 @@ pub enum Isa {
     AvxVnni,
     /// x86-64 with AVX-512 (F, BW, VL) and its int8 dot product VNNI.
     Avx512Vnni,
+    /// 64-bit ARM: NEON is part of the architecture.
+    Neon,
+    /// 64-bit ARM with the int8 dot product of ARMv8.2.
+    Dotprod,
 }
 
 /// A name or request that cannot be met.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IsaError {
     /// Not the name of an instruction set.
-    #[error("unknown instruction set {0:?}; known are scalar, avx2, avxvnni, avx512vnni")]
+    #[error("unknown instruction set {0:?}; known are scalar, avx2, avxvnni, avx512vnni, neon, dotprod")]
     Unknown(String),
     /// The CPU lacks it.
     #[error("this CPU lacks {wanted}; it has {}", list(.has))]
@@ -38,7 +44,8 @@ fn list(isas: &[Isa]) -> String {
 
 impl Isa {
     /// All instruction sets, of every architecture.
-    pub const ALL: [Isa; 4] = [Isa::Scalar, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni];
+    pub const ALL: [Isa; 6] =
+        [Isa::Scalar, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::Neon, Isa::Dotprod];
 
     /// Whether this CPU has it.
     pub fn is_available(self) -> bool {
@@ -55,7 +62,10 @@ impl Isa {
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512vnni")
             }
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => is_aarch64_feature_detected!("neon"),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Dotprod => is_aarch64_feature_detected!("neon") && is_aarch64_feature_detected!("dotprod"),
             _ => false,
         }
     }
@@ -87,6 +97,8 @@ impl Isa {
             Isa::Avx2 => "avx2",
             Isa::AvxVnni => "avxvnni",
             Isa::Avx512Vnni => "avx512vnni",
+            Isa::Neon => "neon",
+            Isa::Dotprod => "dotprod",
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod arch;
 pub mod channels;
+pub mod collect;
 pub mod conv;
 mod depthwise;
 mod dot;

@@ -62,9 +62,9 @@ pub(crate) struct Matrix<'a, W: Fn(usize, usize) -> i8> {
 }
 
 impl Packed {
-    /// Packs for vectors of `lanes`; the zero point is folded into the bias.
+    /// Packs for vectors of `lanes` groups, in [`halves`](super::dot::Dot::HALVES) or not; the zero point is folded into the bias.
     pub(crate) fn new<W: Fn(usize, usize) -> i8>(
-        lanes: usize,
+        (lanes, halves): (usize, bool),
         widest: usize,
         matrix: &Matrix<'_, W>,
     ) -> Self {
@@ -84,14 +84,25 @@ impl Packed {
             let sum = sum.fold(0i32, i32::wrapping_add);
             packed.bias[channel] = matrix.bias[channel].wrapping_sub(matrix.zero_point.wrapping_mul(sum));
         }
+        let vector_bytes = lanes * CHANNEL_GROUP;
+        // Lane and byte of its group at a place in a vector.
+        let place = |at: usize| match halves {
+            false => (at / CHANNEL_GROUP, at % CHANNEL_GROUP),
+            true => {
+                let (half, within) = (at / (vector_bytes / 2), at % (vector_bytes / 2));
+                (within / (CHANNEL_GROUP / 2), half * (CHANNEL_GROUP / 2) + within % (CHANNEL_GROUP / 2))
+            }
+        };
         let weights = packed.weights.as_mut_slice();
         for panel in &packed.panels {
             let width = panel.vectors * lanes;
             let rows = &mut weights[panel.channel * groups * CHANNEL_GROUP..];
             for (at, cell) in rows[..width * groups * CHANNEL_GROUP].iter_mut().enumerate() {
-                let (lane, group) = (at / CHANNEL_GROUP % width, at / CHANNEL_GROUP / width);
+                let (vector, group) = (at / vector_bytes % panel.vectors, at / vector_bytes / panel.vectors);
+                let (lane, byte) = place(at % vector_bytes);
+                let lane = vector * lanes + lane;
                 if panel.channel + lane < channels {
-                    let k = group * CHANNEL_GROUP + at % CHANNEL_GROUP;
+                    let k = group * CHANNEL_GROUP + byte;
                     *cell = (matrix.weight)(panel.channel + lane, k) as u8;
                 }
             }

@@ -6,6 +6,7 @@
 //!
 //! Slices too short for the shapes panic, as everywhere in Rust.
 
+use super::collect::Channels;
 use super::{Add, Average, CodeRange, Filter, Mul, Plane, PlaneMut, Requant, Window};
 use crate::tensor::Quant;
 use std::ops::Range;
@@ -296,6 +297,24 @@ pub fn gather_channels(indices: &[usize], src: Plane<'_, i8>, dst: PlaneMut<'_, 
     for (pixel, p) in pixels.enumerate() {
         for (c, &from) in indices.iter().enumerate() {
             dst.data[pixel * dst.pitch + c] = src.data[p * src.pitch + from];
+        }
+    }
+}
+
+/// The channels of `runs` side by side, then each code through the table, if there is one.
+pub fn collect(
+    (runs, table): (&[Channels], Option<&[i8; 256]>),
+    src: &[Plane<'_, i8>],
+    dst: PlaneMut<'_, i8>,
+    pixels: Range<usize>,
+) {
+    for (pixel, p) in pixels.enumerate() {
+        let codes = runs.iter().flat_map(|run| {
+            let Plane { data, pitch } = src[run.source];
+            &data[p * pitch + run.first..][..run.count]
+        });
+        for (to, &code) in dst.data[pixel * dst.pitch..].iter_mut().zip(codes) {
+            *to = look_up(table, code);
         }
     }
 }

@@ -33,6 +33,20 @@ pub struct Model {
 /// # Errors
 /// The suffix is unknown, a file is missing, or the model is broken or unsupported.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Model> {
+    load_by_suffix(path, options).map_err(|error| match (error, options.size) {
+        (Error::BadModel { place, what }, Some([h, w])) if h % STRIDE_MAX != 0 || w % STRIDE_MAX != 0 => {
+            let what =
+                format!("{what}; most networks need sides that are multiples of {STRIDE_MAX}, not {w}×{h}");
+            Error::BadModel { place, what }
+        }
+        (error, _) => error,
+    })
+}
+
+/// Largest stride of the common detectors.
+const STRIDE_MAX: usize = 32;
+
+fn load_by_suffix(path: &Path, options: &LoadOptions) -> Result<Model> {
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     if name.ends_with(".param") || name.ends_with(".param.bin") {
         return load_ncnn(path, &weights_of(path), options);

@@ -81,8 +81,8 @@ impl<'a> Planner<'a> {
             let int8 = codes && grids.of(node.output).is_some();
             planner.native[node.output.index()] = if int8 { DType::I8 } else { DType::F32 };
         }
-        planner.fuse();
         planner.collect();
+        planner.fuse();
         planner
     }
 
@@ -112,7 +112,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Joins a convolution with the table that alone reads it.
+    /// Joins a convolution, or a channel mover that copies, with the table that alone reads it.
     fn fuse(&mut self) {
         let mut reader: Vec<Option<usize>> = vec![None; self.graph.values().len()];
         let mut readers = vec![0; self.graph.values().len()];
@@ -129,7 +129,7 @@ impl<'a> Planner<'a> {
                 Op::Conv { activation: None, .. }
                     | Op::Linear { activation: None }
                     | Op::Binary { activation: None, .. }
-            );
+            ) || self.copies_channels(at);
             let int8 = self.runs_in_int8(node) && self.grids.of(node.output).is_some();
             let Some(next) = reader[node.output.index()].filter(|_| readers[node.output.index()] == 1) else {
                 continue;
@@ -141,6 +141,12 @@ impl<'a> Planner<'a> {
                 self.absorbed[next] = true;
             }
         }
+    }
+
+    /// Whether node `at` is a channel mover that copies from where the channels were made.
+    fn copies_channels(&self, at: usize) -> bool {
+        let conv = matches!(self.graph.nodes[at].op, Op::Conv { .. });
+        self.collects[at].is_some() && !self.absorbed[at] && !conv
     }
 
     /// Lets dense convolutions read channels from where they were made, drops the channel movers that nobody
@@ -328,9 +334,9 @@ impl<'a> Planner<'a> {
             return Err(Error::unsupported(format!("a batch of {n} images; export the model with batch 1")));
         }
         let int8 = self.runs_in_int8(node);
-        if let (Some(collected), false) = (&self.collects[at], matches!(node.op, Op::Conv { .. })) {
+        if let (Some(collected), true) = (&self.collects[at], self.copies_channels(at)) {
             let runs = collected.runs.clone();
-            movers::collect(self, node, &runs)
+            movers::collect(self, at, node, &runs)
         } else if movers::is_mover(&node.op) {
             let dtype = if int8 { DType::I8 } else { DType::F32 };
             movers::lower(self, node, dtype)

@@ -1,15 +1,16 @@
 //! Operators that only move elements, for either element type.
 
+use super::epilogue::table as activation_table;
 use super::lower::Planner;
 use super::step::{Part, Work};
 use super::{Loc, physical_axis};
-use crate::engine::memory::Element;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{Node, Op, ResizeMode};
-use crate::kernels::PlaneMut;
-use crate::kernels::channels::copy_channels;
+use crate::kernels::Plane;
+use crate::kernels::collect::{Channels, Collect, SOURCES_MAX};
 use crate::kernels::isa::Isa;
 use crate::kernels::moves::{self, NearestResize, Strided, StridedCopy};
+use crate::memory::Element;
 use crate::passes::channels::Run;
 use crate::tensor::DType;
 
@@ -65,32 +66,56 @@ pub(super) fn lower(p: &mut Planner, node: &Node, dtype: DType) -> Result<()> {
     Ok(())
 }
 
-/// Appends the step of a channel mover in int8: its channels, copied from where they were made.
-pub(super) fn collect(p: &mut Planner, node: &Node, runs: &[Run]) -> Result<()> {
-    let mut reads = Vec::with_capacity(runs.len());
-    for run in runs {
-        reads.push(p.read(run.root, DType::I8)?.channels_from(run.first, run.count));
+/// Appends the steps of a channel mover in int8, and of the table behind it, if node `at` is joined with one:
+/// its channels, copied from where they were made. One step draws from a limited number of tensors.
+pub(super) fn collect(p: &mut Planner, at: usize, node: &Node, runs: &[Run]) -> Result<()> {
+    let (result, unary) = p.result(at);
+    let grid_of = |id| p.grids.of(id).ok_or_else(|| Error::bad_model("a collected tensor has no grid"));
+    let table = match unary {
+        Some(unary) => Some(activation_table(unary, grid_of(node.output)?, grid_of(result)?)),
+        None => None,
+    };
+    let out = p.place(result, DType::I8);
+    let (mut from, mut first) = (0, 0);
+    while from < runs.len() {
+        let (mut roots, mut count, mut channels) = (Vec::new(), 0, Vec::new());
+        for run in &runs[from..] {
+            let known = roots.iter().position(|&root| root == run.root);
+            if known.is_none() && roots.len() == SOURCES_MAX {
+                break;
+            }
+            let source = known.unwrap_or(roots.len());
+            if known.is_none() {
+                roots.push(run.root);
+            }
+            channels.push(Channels { source, first: run.first, count: run.count });
+            count += run.count;
+        }
+        let reads = roots.into_iter().map(|root| p.read(root, DType::I8)).collect::<Result<Vec<Loc>>>()?;
+        let write = out.channels_from(first, count);
+        let work = collecting(Collect::new(p.options.isa, &channels, table.clone()), p.options.isa);
+        p.push(node.name.clone(), "Collect", result, reads, write, work);
+        (from, first) = (from + channels.len(), first + count);
     }
-    let out = p.place(node.output, DType::I8);
-    let (isa, counts): (Isa, Vec<usize>) = (p.options.isa, runs.iter().map(|run| run.count).collect());
-    let work = Work {
+    Ok(())
+}
+
+fn collecting(collect: Collect, isa: Isa) -> Work {
+    Work {
         kernel: format!("{isa}-collect"),
-        weights_bytes: 0,
+        weights_bytes: collect.bytes(),
         scratch_bytes: 0,
         macs: 0,
         unit: 1,
         run: Box::new(move |part: &mut Part| {
-            let mut first = 0;
-            for (i, &count) in counts.iter().enumerate() {
-                let (src, pixels) = (part.input(i), part.pixels());
-                let PlaneMut { data, pitch } = part.output::<i8, u8>().0;
-                copy_channels(isa, count, src, PlaneMut { data: &mut data[first..], pitch }, pixels);
-                first += count;
+            let mut planes = [Plane { data: &[][..], pitch: 0 }; SOURCES_MAX];
+            for (i, plane) in planes.iter_mut().enumerate().take(part.inputs()) {
+                *plane = part.input(i);
             }
+            let pixels = part.pixels();
+            collect.run(&planes, part.output::<i8, u8>().0, pixels);
         }),
-    };
-    p.push(node.name.clone(), "Collect", node.output, reads, out, work);
-    Ok(())
+    }
 }
 
 fn concat(p: &mut Planner, node: &Node, axis: usize, dtype: DType) -> Result<()> {

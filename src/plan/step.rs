@@ -1,9 +1,9 @@
 //! A step: a kernel with its operands' places, and how its work is shared between threads.
 
 use super::Loc;
-use crate::engine::memory::{Element, Memory};
 use crate::kernels::{Plane, PlaneMut};
 use crate::limits::{ARENA_ALIGN, CHANNEL_GROUP};
+use crate::memory::{Element, Memory};
 use crate::tensor::{Quant, Shape};
 use crate::threads::Pool;
 use std::ops::Range;

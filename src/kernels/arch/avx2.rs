@@ -1,19 +1,31 @@
 //! AVX2: eight dot products of four bytes in four instructions.
 
 use super::{Kernels, depthwise, interleave_sse2, scalar, tile};
-use crate::kernels::CodeRange;
+use crate::kernels::collect::{self, Collect, Shuffle};
 use crate::kernels::dot::Dot;
 use crate::kernels::isa::Isa;
+use crate::kernels::{CodeRange, Plane, PlaneMut};
 use std::arch::x86_64::*;
 
 /// Proof that the CPU has AVX2.
 #[derive(Clone, Copy)]
 struct Avx2;
 
+/// Bytes of the vectors of [`collect`].
+pub(super) const SHUFFLE_BYTES: usize = Avx2::BYTES;
+
+/// See [`collect::Run`].
+#[target_feature(enable = "avx2")]
+pub(super) fn collect(of: &Collect, src: &[Plane<'_, i8>], dst: PlaneMut<'_, i8>, count: usize) {
+    // SAFETY: who runs this has the instruction set, and planes that are large enough.
+    unsafe { collect::shuffle(Avx2, of, src, dst, count) }
+}
+
 /// `None` where the CPU lacks the instruction set.
 pub(super) fn kernels() -> Option<Kernels> {
     Isa::Avx2.is_available().then_some(Kernels {
         lanes: Avx2::LANES,
+        halves: Avx2::HALVES,
         flip: Avx2::FLIP,
         // 8 of the 16 registers hold accumulators; a dot product needs three more, and its operands.
         tiles: &[tile!(Avx2, "avx2", "avx2-gemm-4x8", 4, 1), tile!(Avx2, "avx2", "avx2-gemm-4x16", 4, 2)],
@@ -21,6 +33,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         depthwise: depthwise!(Avx2, "avx2", 2),
         // Sixteen byte shuffles and a tree of blends were measured 1.6 times slower than this.
         look_up: scalar::look_up,
+        collect: Some((SHUFFLE_BYTES, collect)),
     })
 }
 
@@ -171,5 +184,32 @@ impl Dot for Avx2 {
     ) {
         // SAFETY: the caller's; `self` proves the CPU.
         unsafe { store_reals(acc, multiplier, to, count) }
+    }
+}
+
+impl Shuffle for Avx2 {
+    // Shuffles of 256 bits work within their halves.
+    const BYTES: usize = 16;
+    type Block = __m128i;
+
+    #[inline(always)]
+    fn zero(self) -> __m128i {
+        // SAFETY: `self` proves the CPU.
+        unsafe { _mm_setzero_si128() }
+    }
+
+    #[inline(always)]
+    unsafe fn pick(self, to: __m128i, from: *const i8, indices: *const u8) -> __m128i {
+        // SAFETY: the caller's; `self` proves the CPU. An absent index has its highest bit set: zero.
+        unsafe {
+            let picked = _mm_shuffle_epi8(_mm_loadu_si128(from.cast()), _mm_loadu_si128(indices.cast()));
+            _mm_or_si128(to, picked)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, block: __m128i, to: *mut i8, count: usize) {
+        // SAFETY: the caller's.
+        unsafe { store_first(block, to, count) }
     }
 }

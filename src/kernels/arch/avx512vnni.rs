@@ -1,9 +1,10 @@
 //! AVX-512 with VNNI: sixteen dot products of four bytes in one instruction, activations unsigned.
 
-use super::{Kernels, depthwise, interleave_sse2, scalar, tile};
+use super::{Kernels, avx2, depthwise, interleave_sse2, scalar, tile};
+use crate::kernels::collect::{self, Collect, Shuffle};
 use crate::kernels::dot::Dot;
 use crate::kernels::isa::Isa;
-use crate::kernels::{CodeRange, PlaneMut};
+use crate::kernels::{CodeRange, Plane, PlaneMut};
 use std::arch::x86_64::*;
 
 /// Proof that the CPU has AVX-512 F, BW, VL and VNNI.
@@ -12,8 +13,10 @@ struct Avx512Vnni;
 
 /// `None` where the CPU lacks the instruction set.
 pub(super) fn kernels() -> Option<Kernels> {
+    let vbmi = is_x86_feature_detected!("avx512vbmi");
     Isa::Avx512Vnni.is_available().then_some(Kernels {
         lanes: Avx512Vnni::LANES,
+        halves: Avx512Vnni::HALVES,
         flip: Avx512Vnni::FLIP,
         // 24 of the 32 registers hold accumulators, 1 to 4 weights, one the activations.
         tiles: &[
@@ -24,8 +27,47 @@ pub(super) fn kernels() -> Option<Kernels> {
         ],
         depthwise_name: "avx512vnni-depthwise-4x64",
         depthwise: depthwise!(Avx512Vnni, "avx512f,avx512bw,avx512vl,avx512vnni", 4),
-        look_up: if is_x86_feature_detected!("avx512vbmi") { look_up } else { scalar::look_up },
+        look_up: if vbmi { look_up } else { scalar::look_up },
+        collect: Some(if vbmi { (Vbmi::BYTES, collect) } else { (avx2::SHUFFLE_BYTES, avx2::collect) }),
     })
+}
+
+/// Proof that the CPU has AVX-512 BW and VBMI.
+#[derive(Clone, Copy)]
+struct Vbmi;
+
+/// See [`collect::Run`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn collect(of: &Collect, src: &[Plane<'_, i8>], dst: PlaneMut<'_, i8>, count: usize) {
+    // SAFETY: who runs this has the instruction set, and planes that are large enough.
+    unsafe { collect::shuffle(Vbmi, of, src, dst, count) }
+}
+
+impl Shuffle for Vbmi {
+    const BYTES: usize = 64;
+    type Block = __m512i;
+
+    #[inline(always)]
+    fn zero(self) -> __m512i {
+        // SAFETY: `self` proves the CPU.
+        unsafe { _mm512_setzero_si512() }
+    }
+
+    #[inline(always)]
+    unsafe fn pick(self, to: __m512i, from: *const i8, indices: *const u8) -> __m512i {
+        // SAFETY: the caller's; `self` proves the CPU. An absent index has its highest bit set.
+        unsafe {
+            let indices = _mm512_loadu_si512(indices.cast());
+            let absent = _mm512_movepi8_mask(indices);
+            _mm512_mask_permutexvar_epi8(to, !absent, indices, _mm512_loadu_si512(from.cast()))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, block: __m512i, to: *mut i8, count: usize) {
+        // SAFETY: the caller's; the mask keeps the store within `count`.
+        unsafe { _mm512_mask_storeu_epi8(to, first_lanes(count), block) }
+    }
 }
 
 /// See [`LookUp`](super::LookUp). A byte permutation over two registers is half of the table.

@@ -14,6 +14,7 @@ struct AvxVnni;
 pub(super) fn kernels() -> Option<Kernels> {
     Isa::AvxVnni.is_available().then_some(Kernels {
         lanes: AvxVnni::LANES,
+        halves: AvxVnni::HALVES,
         flip: AvxVnni::FLIP,
         // 12 of the 16 registers hold accumulators, two weights, one the activations.
         tiles: &[
@@ -23,6 +24,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         depthwise_name: "avxvnni-depthwise-4x16",
         depthwise: depthwise!(AvxVnni, "avx2,avxvnni", 2),
         look_up: scalar::look_up,
+        collect: Some((avx2::SHUFFLE_BYTES, avx2::collect)),
     })
 }
 

@@ -9,9 +9,14 @@ mod avx2;
 mod avx512vnni;
 #[cfg(target_arch = "x86_64")]
 mod avxvnni;
+#[cfg(target_arch = "aarch64")]
+mod dotprod;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 
 use super::PlaneMut;
+use super::collect;
 use super::isa::Isa;
 use super::job::Job;
 
@@ -42,13 +47,15 @@ macro_rules! per_isa {
                 }
                 assert!(isa.is_available(), "this CPU lacks {isa}");
                 match isa {
-                    Isa::Scalar => {}
+                    // What is not this architecture's is not available.
+                    Isa::Scalar | Isa::Neon | Isa::Dotprod => {}
                     // SAFETY: the CPU was asked.
                     Isa::Avx2 | Isa::AvxVnni => return unsafe { avx2($($arg),*) },
                     // SAFETY: the CPU was asked.
                     Isa::Avx512Vnni => return unsafe { avx512($($arg),*) },
                 }
             }
+            // NEON is part of the 64-bit ARM architecture: the body as it is has it.
             #[cfg(not(target_arch = "x86_64"))]
             assert!(isa.is_available(), "this CPU lacks {isa}");
             $body($($arg),*)
@@ -62,6 +69,8 @@ pub(crate) use per_isa;
 pub(crate) struct Kernels {
     /// `i32` accumulators of a vector.
     pub(crate) lanes: usize,
+    /// See [`Dot::HALVES`](super::dot::Dot::HALVES).
+    pub(crate) halves: bool,
     /// See [`Dot::FLIP`](super::dot::Dot::FLIP).
     pub(crate) flip: u8,
     /// Tiles of a dense convolution; entry `i` is for panels of `i + 1` vectors.
@@ -69,6 +78,8 @@ pub(crate) struct Kernels {
     pub(crate) depthwise_name: &'static str,
     pub(crate) depthwise: Run,
     pub(crate) look_up: LookUp,
+    /// Bytes of a vector and the kernel; `None` where codes are best copied one by one.
+    pub(crate) collect: Option<(usize, collect::Run)>,
 }
 
 /// A dense convolution kernel.
@@ -82,7 +93,7 @@ pub(crate) struct Tile {
 }
 
 /// The door to a tile of `$pixels` output pixels and panels of `$vectors` vectors.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! tile {
     ($dot:expr, $features:literal, $name:literal, $pixels:literal, $vectors:literal) => {{
         #[target_feature(enable = $features)]
@@ -93,11 +104,11 @@ macro_rules! tile {
         crate::kernels::arch::Tile { name: $name, pixels: $pixels, conv: door }
     }};
 }
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use tile;
 
 /// The door to a depthwise convolution in panels of `$vectors` vectors.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! depthwise {
     ($dot:expr, $features:literal, $vectors:literal) => {{
         #[target_feature(enable = $features)]
@@ -108,7 +119,7 @@ macro_rules! depthwise {
         door
     }};
 }
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use depthwise;
 
 /// [`Dot::interleave`](super::dot::Dot::interleave) with 128-bit vectors.
@@ -143,7 +154,10 @@ pub(crate) fn kernels(isa: Isa) -> Kernels {
         Isa::AvxVnni => avxvnni::kernels(),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512Vnni => avx512vnni::kernels(),
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => neon::kernels(),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Dotprod => dotprod::kernels(),
         _ => None,
     };
     kernels.unwrap_or_else(|| panic!("this CPU lacks {isa}"))

@@ -32,12 +32,8 @@ use std::path::{Path, PathBuf};
 pub fn load(param: &Path, bin: &Path, options: &LoadOptions) -> Result<Model> {
     let param_bytes = read_file(param)?;
     if !bin.exists() {
-        let what = format!(
-            "the weights of {} are expected in {}, which does not exist",
-            param.display(),
-            bin.display()
-        );
-        return Err(Error::Usage(what));
+        let what = format!("its weights are expected in {}, which does not exist", bin.display());
+        return Err(Error::bad_model(what).at(|place| place.file = Some(param.to_owned())));
     }
     parse_files((&param_bytes, param.into()), (&read_file(bin)?, bin.into()), options)
 }

@@ -1,18 +1,16 @@
 //! Runs a [`Plan`]: a loop over steps in one block of memory. After [`Engine::new`] nothing is allocated,
 //! locked or refused; a picture goes in, results come out.
 
-pub(crate) mod memory;
-
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::kernels::isa::Isa;
 use crate::kernels::{Plane, PlaneMut};
 use crate::limits::{ARENA_ALIGN, THREADS_MAX};
+use crate::memory::{Element, Memory};
 use crate::passes::{self, Grids};
 use crate::plan::{self, Plan, Port};
 use crate::tensor::{DType, Shape};
 use crate::threads::Pool;
-use memory::{Element, Memory};
 use std::time::{Duration, Instant};
 
 /// Element types of the arithmetic.

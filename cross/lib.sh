@@ -1,0 +1,40 @@
+# Shared by the scripts of this directory.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# The private toolchain, once `setup.sh` has linked it here.
+toolchain=$root/target-cross/toolchain
+
+fail() { echo "$(basename "$0"): $*" >&2; exit 1; }
+
+# The Rust target of a short name.
+target_of() {
+    case $1 in
+        aarch64) echo aarch64-unknown-linux-gnu ;;
+        armv7) echo armv7-unknown-linux-gnueabihf ;;
+        *) fail "unknown architecture '$1'; known are aarch64, armv7" ;;
+    esac
+}
+
+# has_std RUSTC TARGET: whether that compiler has a standard library for the target.
+has_std() {
+    local lib
+    lib=$("$1" --print target-libdir --target "$2" 2>/dev/null) && compgen -G "$lib/libstd-*.rlib" >/dev/null
+}
+
+# The compiler that builds for a target: the private one if `setup.sh` made it, else the machine's own.
+rustc_for() {
+    local compiler
+    for compiler in "$toolchain/bin/rustc" rustc; do
+        if has_std "$compiler" "$1"; then command -v "$compiler"; return; fi
+    done
+    fail "no Rust standard library for $1; run cross/setup.sh"
+}
+
+# cargo with the compiler for TARGET and the settings of `config.toml`: cargo_for TARGET SUBCOMMAND ...
+cargo_for() {
+    local target=$1 subcommand=$2 compiler
+    shift 2
+    compiler=$(rustc_for "$target") || exit
+    (cd "$root" && RUSTC=$compiler CARGO_TARGET_DIR=$root/target-cross \
+        nice cargo "$subcommand" --config cross/config.toml --target "$target" "$@")
+}

@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# Prepares an x86-64 Debian or Ubuntu machine to build and test for the Raspberry Pi.
+#
+#     cross/setup.sh [PREFIX]
+#
+# Installs the cross linkers and qemu with apt, as root; otherwise says which are missing. The compiler for the
+# Raspberry Pi is the one of rustup, which is asked for the targets' standard libraries. Where there is no
+# rustup, or where PREFIX is given, it is Debian's, unpacked into PREFIX (default: ~/.cache/ocellus-cross, about
+# 700 MB) and linked as target-cross/toolchain. Nothing else on the system changes, and what is there already
+# is kept: a second call takes a second.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+packages=(
+    gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
+    qemu-user-static qemu-user
+)
+
+install_packages() {
+    local missing=() package
+    for package in "${packages[@]}"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' \
+            || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    # Without recommendations: those of qemu-user conflict with qemu-user-static.
+    local install="apt-get install -y --no-install-recommends ${missing[*]}"
+    [ "$(id -u)" = 0 ] || fail "packages are missing; run: sudo $install"
+    apt-get update -qq
+    $install
+}
+
+# Whether the machine's own Rust has the targets, once rustup was asked for them.
+rustup_targets() {
+    rm -f "$toolchain"
+    local arch
+    for arch in "${architectures[@]}"; do
+        has_std rustc "$(target_of "$arch")" || rustup target add "$(target_of "$arch")" || return
+    done
+}
+
+# apt with a state of its own, which knows the packages of arm64 as well.
+private_apt() {
+    local state=$prefix/apt
+    mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
+    "$@" -o APT::Architectures::=amd64 -o APT::Architectures::=arm64 -o Dir::State="$state" \
+        -o Dir::State::status=/var/lib/dpkg/status -o Dir::Cache="$state/cache" -o APT::Sandbox::User=root
+}
+
+# Debian's newest Rust: the package for building browsers is kept up to date in stable releases.
+unpack_compiler() {
+    echo "unpacking Debian's Rust into $prefix" >&2
+    private_apt apt-get -qq update
+    local needs
+    needs=$(private_apt apt-cache depends --recurse --important rustc-web \
+        | grep -oxE '(libstd-rust-web-[0-9.]+|libllvm[0-9]+)' | sort -u)
+    [ -n "$needs" ] || fail "this release has no package rustc-web; install Rust with rustup"
+    local debs=$prefix/debs
+    mkdir -p "$debs" "$prefix/bin"
+    # shellcheck disable=SC2086
+    (cd "$debs" && private_apt apt-get -qq download rustc-web:amd64 $needs libstd-rust-web-dev:amd64 \
+        libstd-rust-web-dev:arm64 rust-web-src)
+    local deb
+    for deb in "$debs"/*.deb; do dpkg -x "$deb" "$prefix"; done
+    rm -rf "$debs" "$prefix/apt"
+    cat >"$prefix/bin/rustc" <<'RUSTC'
+#!/bin/sh
+prefix=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+LD_LIBRARY_PATH="$prefix/usr/lib/x86_64-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" exec "$prefix/usr/bin/rustc" "$@"
+RUSTC
+    chmod +x "$prefix/bin/rustc"
+}
+
+# Debian has this compiler's library for armv7 in another architecture's archive, out of step with this one's.
+# Built from the compiler's own source and installed beside the others, it makes later builds plain ones.
+build_std() {
+    local target=$1 work
+    echo "building the standard library for $target" >&2
+    work=$(mktemp -d)
+    mkdir "$work/src"
+    printf '[package]\nname = "empty"\nedition = "2024"\n[lib]\n[profile.release]\ndebug = 0\n' >"$work/Cargo.toml"
+    echo '#![no_std]' >"$work/src/lib.rs"
+    # Building the library needs the unstable option; using it does not.
+    (cd "$work" && RUSTC=$prefix/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Cembed-bitcode=yes CARGO_TARGET_DIR=$work/target \
+        nice cargo build -q -Zbuild-std=std,panic_abort,test --release --target "$target")
+    local lib=$prefix/usr/lib/rustlib/$target/lib
+    mkdir -p "$lib"
+    rm -f "$work/target/$target/release/deps/"libempty*
+    cp "$work/target/$target/release/deps/"*.rlib "$lib/"
+    rm -rf "$work"
+}
+
+# The private toolchain, made where it is not there yet.
+link_toolchain() {
+    mkdir -p "$1" "$root/target-cross"
+    prefix=$(cd "$1" && pwd)
+    [ -x "$prefix/bin/rustc" ] || unpack_compiler
+    ln -sfn "$prefix" "$toolchain"
+    local arch
+    for arch in "${architectures[@]}"; do
+        has_std "$prefix/bin/rustc" "$(target_of "$arch")" || build_std "$(target_of "$arch")"
+    done
+}
+
+install_packages
+architectures=(aarch64 armv7)
+if [ $# -gt 0 ]; then
+    link_toolchain "$1"
+elif ! rustup_targets; then
+    link_toolchain "${XDG_CACHE_HOME:-$HOME/.cache}/ocellus-cross"
+fi
+for arch in "${architectures[@]}"; do
+    echo "$arch: $("$(rustc_for "$(target_of "$arch")")" -V)"
+done

@@ -1,0 +1,106 @@
+//! NEON with the int8 dot product of ARMv8.2: four dot products of four bytes in one instruction.
+
+use super::{Kernels, depthwise, neon, tile};
+use crate::kernels::CodeRange;
+use crate::kernels::dot::Dot;
+use crate::kernels::isa::Isa;
+use std::arch::aarch64::*;
+use std::arch::asm;
+
+/// Proof that the CPU has NEON with the dot product.
+#[derive(Clone, Copy)]
+struct Dotprod;
+
+/// `None` where the CPU lacks the instruction set.
+pub(super) fn kernels() -> Option<Kernels> {
+    Isa::Dotprod.is_available().then_some(Kernels {
+        lanes: Dotprod::LANES,
+        halves: Dotprod::HALVES,
+        flip: Dotprod::FLIP,
+        // Up to 24 of the 32 registers hold accumulators, 1 to 4 weights, the others activations.
+        tiles: &[
+            tile!(Dotprod, "neon,dotprod", "dotprod-gemm-12x4", 12, 1),
+            tile!(Dotprod, "neon,dotprod", "dotprod-gemm-8x8", 8, 2),
+            tile!(Dotprod, "neon,dotprod", "dotprod-gemm-8x12", 8, 3),
+            tile!(Dotprod, "neon,dotprod", "dotprod-gemm-6x16", 6, 4),
+        ],
+        depthwise_name: "dotprod-depthwise-4x16",
+        depthwise: depthwise!(Dotprod, "neon,dotprod", 4),
+        look_up: neon::look_up,
+    })
+}
+
+impl Dot for Dotprod {
+    const LANES: usize = 4;
+    const HALVES: bool = false;
+    const FLIP: u8 = 0;
+    type Acc = int32x4_t;
+    type Groups = int8x16_t;
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const i32) -> int32x4_t {
+        // SAFETY: the caller's.
+        unsafe { vld1q_s32(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn groups(self, from: *const u8) -> int8x16_t {
+        // SAFETY: the caller's.
+        unsafe { vld1q_s8(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn broadcast(self, from: *const u8) -> int8x16_t {
+        // SAFETY: the caller's.
+        unsafe { vreinterpretq_s8_s32(vdupq_n_s32(from.cast::<i32>().read_unaligned())) }
+    }
+
+    #[inline(always)]
+    fn dot(self, mut acc: int32x4_t, activations: int8x16_t, weights: int8x16_t) -> int32x4_t {
+        // SAFETY: `self` proves the CPU; the instruction touches registers only. Its intrinsic is not stable.
+        unsafe {
+            asm!(
+                "sdot {acc:v}.4s, {activations:v}.16b, {weights:v}.16b",
+                acc = inout(vreg) acc,
+                activations = in(vreg) activations,
+                weights = in(vreg) weights,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        acc
+    }
+
+    #[inline(always)]
+    fn interleave(self, rows: [&[u8; 16]; 4], to: &mut [u8; 64]) {
+        // SAFETY: `self` proves the CPU; four vectors of 16 are 64 bytes.
+        unsafe {
+            let [a, b, c, d] = rows.map(|row| vld1q_u8(row.as_ptr()));
+            vst4q_u8(to.as_mut_ptr(), uint8x16x4_t(a, b, c, d));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_codes<const NV: usize>(
+        self,
+        acc: [int32x4_t; NV],
+        multiplier: *const f32,
+        range: CodeRange,
+        to: *mut i8,
+        count: usize,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { neon::store_codes(acc, multiplier, range, to, count) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_reals<const NV: usize>(
+        self,
+        acc: [int32x4_t; NV],
+        multiplier: *const f32,
+        to: *mut f32,
+        count: usize,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { neon::store_reals(acc, multiplier, to, count) }
+    }
+}
