@@ -27,6 +27,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         depthwise_name: "dotprod-depthwise-4x16",
         depthwise: depthwise!(Dotprod, "neon,dotprod", 4),
         look_up: neon::look_up,
+        collect: Some((neon::SHUFFLE_BYTES, neon::collect)),
     })
 }
 
