@@ -74,7 +74,7 @@ impl fmt::Display for Host {
         let unknown = || "unknown".to_owned();
         let or = |fact: &Option<String>| fact.clone().unwrap_or_else(unknown);
         let number = |fact: Option<f64>, unit: &str| fact.map_or_else(unknown, |x| format!("{x:.0}{unit}"));
-        write!(f, "cpu = {} ({}), {} usable\n", or(&self.cpu), self.arch, self.cpus)?;
+        writeln!(f, "cpu = {} ({}), {} usable", or(&self.cpu), self.arch, self.cpus)?;
         write!(f, "governor = {}, clock = {}, ", or(&self.governor), number(self.mhz, " MHz"))?;
         write!(f, "temperature = {}, ", number(self.celsius, " °C"))?;
         write!(f, "throttled = {}, ", or(&self.throttled))?;

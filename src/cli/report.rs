@@ -40,8 +40,8 @@ fn benchncnn_row(row: &Row) -> String {
 /// A table with fp32 and int8 of a network side by side.
 pub(super) fn table(rows: &[Row]) -> Result<()> {
     let mut text = String::from(
-        "| network | input | fp32 min ms | fp32 median | int8 min ms | int8 median | fp32 ÷ int8 | int8 load ms | \
-         int8 peak MB (over start) |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+        "| network | input | fp32 min ms | fp32 median | int8 min ms | int8 median | fp32 ÷ int8 | int8 load ms |\n\
+         | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
     );
     let mut names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     names.dedup();
@@ -56,18 +56,10 @@ pub(super) fn table(rows: &[Row]) -> Result<()> {
         let gain = fp32.zip(int8).map_or(String::new(), |(f, i)| {
             format!("{:.1}", f.measured.times.median_ms / i.measured.times.median_ms)
         });
-        let memory = int8.map_or(" | ".to_owned(), |row| {
-            let m = &row.measured;
-            let mb = m
-                .rss_mb
-                .zip(m.rss0_mb)
-                .map_or(String::new(), |(peak, start)| format!("{peak:.0} (+{:.1})", peak - start));
-            format!("{:.1} | {mb}", m.load_ms)
-        });
+        let load = int8.map_or(String::new(), |row| format!("{:.1}", row.measured.load_ms));
         let [h, w] = any.size;
         // Writing into a string does not fail.
-        let _ =
-            writeln!(text, "| {name} | {w}×{h} | {} | {} | {gain} | {memory} |", times(fp32), times(int8));
+        let _ = writeln!(text, "| {name} | {w}×{h} | {} | {} | {gain} | {load} |", times(fp32), times(int8));
     }
     print(&text)
 }

@@ -3,6 +3,7 @@
 //! Tests that need real models or pictures look for them in `../shared` and skip with a message where they
 //! are absent; every property has a test on networks made here as well.
 
+mod bench;
 mod cli;
 mod detections;
 mod engine;
