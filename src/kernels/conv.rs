@@ -2,6 +2,7 @@
 
 use super::arch::{self, LookUp, Run};
 use super::depthwise;
+use super::gemm::Lines;
 use super::isa::Isa;
 use super::job::{Job, Output};
 use super::packed::{Matrix, Packed};
@@ -70,12 +71,13 @@ impl ConvI8 {
         };
         let packed = Packed::new((kernels.lanes, kernels.halves), kernels.tiles.len(), &matrix);
         let tile = kernels.tiles[packed.widest() - 1];
+        let scratch_bytes = Lines::new(&window, places.len(), tile.pixels).scratch_bytes();
         ConvI8 {
             window,
             source_bytes: runs.iter().map(|run| run.next_multiple_of(CHANNEL_GROUP)).collect(),
             zero_point: filter.zero_point,
             epilogue,
-            scratch_bytes: tile.pixels * packed.row_bytes(),
+            scratch_bytes,
             packed,
             name: tile.name,
             run: tile.conv,

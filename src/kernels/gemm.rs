@@ -1,23 +1,69 @@
 //! The int8 matrix product under every dense convolution, written once for all instruction sets.
 //!
-//! A *tile* is `MR` output pixels; a *panel* is up to four vectors of output channels. For each tile the
-//! taps of its pixels are laid out as `MR` rows of `groups` groups of four input codes; for each panel the
-//! micro-kernel broadcasts one group of a pixel and multiplies it with the same group of every output
-//! channel. An instruction set supplies [`Dot`], and a door that calls [`conv`] with its tile.
+//! A *tile* is `MR` output pixels; a *panel* is up to four vectors of output channels. What the pixels of a tile
+//! see lies in scratch memory as [`Lines`] of groups of four input codes; for each panel the micro-kernel
+//! broadcasts one group of a pixel and multiplies it with the same group of every output channel. An
+//! instruction set supplies [`Dot`], and a door that calls [`conv`] with its tile.
 
+use super::Window;
 use super::dot::Dot;
 use super::job::{Job, Pixels, finish};
 use super::packed::Panel;
 use super::taps::Taps;
 use crate::limits::CHANNEL_GROUP;
 
+/// Bytes of taps that are laid out at once, if they are those of several tiles: the more, the less each call
+/// costs; but weights should find room beside them in a small cache.
+const CHUNK_BYTES: usize = 8192;
+
+/// How the taps of neighbouring output pixels lie in the scratch memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lines {
+    /// Lines of taps of a pixel.
+    count: usize,
+    /// From line to line.
+    bytes: usize,
+    /// Groups of a pixel in each line.
+    groups: usize,
+    /// Bytes from pixel to pixel within a line.
+    step: usize,
+    /// Pixels that are laid out at once.
+    pixels: usize,
+    /// The lines are rows of the padded image, else each pixel has a line of its own.
+    rows: bool,
+}
+
+impl Lines {
+    /// For tiles of `tile_pixels`, and taps of `tap_bytes`.
+    ///
+    /// Neighbouring pixels of an output row share most of their taps, so the rows of the image serve as they
+    /// are, unless too many pixels of the row's last tile would be computed in vain.
+    pub(crate) fn new(window: &Window, tap_bytes: usize, tile_pixels: usize) -> Self {
+        let [rows, columns] = window.kernel;
+        let (width, tiled) = (window.output[1], window.output[1].next_multiple_of(tile_pixels));
+        let row_bytes = rows * columns * tap_bytes;
+        if columns > 1 && window.dilation[1] == 1 && 12 * (tiled - width) <= width {
+            let reach = (tiled - 1) * window.stride[1] + columns;
+            let (bytes, step) = (reach * tap_bytes, window.stride[1] * tap_bytes);
+            let groups = columns * tap_bytes / CHANNEL_GROUP;
+            return Lines { count: rows, bytes, groups, step, pixels: width, rows: true };
+        }
+        let pixels = (CHUNK_BYTES / (tile_pixels * row_bytes).max(1)).max(1) * tile_pixels;
+        let bytes = pixels * row_bytes;
+        Lines { count: 1, bytes, groups: row_bytes / CHANNEL_GROUP, step: row_bytes, pixels, rows: false }
+    }
+
+    pub(crate) fn scratch_bytes(&self) -> usize {
+        self.count * self.bytes
+    }
+}
+
 /// Proves that what the micro-kernel touches without a bounds check is there.
-fn check(job: &Job<'_>, tile_pixels: usize, lanes: usize) {
+fn check(job: &Job<'_>, lines: &Lines, lanes: usize) {
     job.check(lanes);
-    let taps = job.window.kernel[0] * job.window.kernel[1];
-    assert_eq!(job.packed.row_bytes(), taps * job.source_bytes.iter().sum::<usize>());
+    assert_eq!(job.packed.groups, lines.count * lines.groups);
     assert_eq!(job.src.len(), job.source_bytes.len());
-    assert!(job.scratch.len() >= tile_pixels * job.packed.row_bytes(), "scratch too small");
+    assert!(job.scratch.len() >= lines.scratch_bytes(), "scratch too small");
 }
 
 /// Runs a job in tiles of `MR` pixels and panels of at most `NV` vectors.
@@ -26,42 +72,57 @@ fn check(job: &Job<'_>, tile_pixels: usize, lanes: usize) {
 /// The caller's instruction set is that of `dot`, and `packed` was made for it.
 #[inline(always)]
 pub(crate) unsafe fn conv<D: Dot, const MR: usize, const NV: usize>(dot: D, job: &mut Job<'_>) {
-    check(job, MR, D::LANES);
-    let (pixels, row_bytes) = (job.rows.len() * job.window.output[1], job.packed.row_bytes());
+    let lines = Lines::new(job.window, job.source_bytes.iter().sum(), MR);
+    check(job, &lines, D::LANES);
+    let pixels = job.rows.len() * job.window.output[1];
     let mut taps = Taps::new(job, D::FLIP);
     let mut waiting = 0;
-    for first in (0..pixels).step_by(MR) {
-        let count = MR.min(pixels - first);
-        taps.lay_out(count, &mut job.scratch[..count * row_bytes]);
-        let tile = Pixels { first, count };
-        // SAFETY: `check` compared every length with what the tile reads and writes.
-        unsafe {
-            match count {
-                1 => multiply::<D, 1, NV>(dot, job, tile),
-                _ => multiply::<D, MR, NV>(dot, job, tile),
+    for first in (0..pixels).step_by(lines.pixels) {
+        let count = lines.pixels.min(pixels - first);
+        match lines.rows {
+            true => {
+                let y = job.rows.start + first / lines.pixels;
+                taps.lay_out_rows(y, lines.bytes, &mut job.scratch[..lines.scratch_bytes()]);
+            }
+            false => taps.lay_out(count, &mut job.scratch[..count * lines.step]),
+        }
+        for at in (0..count).step_by(MR) {
+            let tile = Pixels { first: first + at, count: MR.min(count - at) };
+            // SAFETY: `check` compared every length with what the tile reads and writes; the lines have room
+            // for whole tiles.
+            unsafe {
+                match tile.count {
+                    1 => multiply::<D, 1, NV>(dot, job, tile, (&lines, at)),
+                    _ => multiply::<D, MR, NV>(dot, job, tile, (&lines, at)),
+                }
             }
         }
         // SAFETY: the look-up belongs to the caller's instruction set.
-        unsafe { job.look_up(&mut waiting, tile.first + count) };
+        unsafe { job.look_up(&mut waiting, first + count) };
     }
 }
 
-/// All panels of a tile whose taps lie in the scratch.
+/// All panels of a tile that begins with pixel `at` of the lines.
 ///
 /// # Safety
 /// As [`conv`], after [`check`].
 #[inline(always)]
-unsafe fn multiply<D: Dot, const MR: usize, const NV: usize>(dot: D, job: &mut Job<'_>, tile: Pixels) {
+unsafe fn multiply<D: Dot, const MR: usize, const NV: usize>(
+    dot: D,
+    job: &mut Job<'_>,
+    tile: Pixels,
+    at: (&Lines, usize),
+) {
     let packed = job.packed;
     for panel in &packed.panels {
         // SAFETY: the caller's. Panels are balanced: none is narrower than half of the widest, and the
         // conditions keep the compiler from generating what cannot occur.
         unsafe {
             match panel.vectors {
-                1 if NV <= 2 => panel_of::<D, MR, 1>(dot, job, panel, tile),
-                2 if NV == 2 || NV == 3 => panel_of::<D, MR, 2>(dot, job, panel, tile),
-                3 if NV >= 3 => panel_of::<D, MR, 3>(dot, job, panel, tile),
-                4 if NV == 4 => panel_of::<D, MR, 4>(dot, job, panel, tile),
+                1 if NV <= 2 => panel_of::<D, MR, 1>(dot, job, panel, tile, at),
+                2 if NV == 2 || NV == 3 => panel_of::<D, MR, 2>(dot, job, panel, tile, at),
+                3 if NV >= 3 => panel_of::<D, MR, 3>(dot, job, panel, tile, at),
+                4 if NV == 4 => panel_of::<D, MR, 4>(dot, job, panel, tile, at),
                 vectors => unreachable!("a panel of {vectors} vectors in a kernel of {NV}"),
             }
         }
@@ -78,10 +139,11 @@ unsafe fn panel_of<D: Dot, const MR: usize, const NV: usize>(
     job: &mut Job<'_>,
     panel: &Panel,
     tile: Pixels,
+    at: (&Lines, usize),
 ) {
     // SAFETY: the caller's.
     unsafe {
-        let acc = accumulate::<D, MR, NV>(dot, job, panel);
+        let acc = accumulate::<D, MR, NV>(dot, job, panel, at);
         finish(dot, acc, job.packed, &mut job.output, panel, tile);
     }
 }
@@ -95,32 +157,36 @@ unsafe fn accumulate<D: Dot, const MR: usize, const NV: usize>(
     dot: D,
     job: &Job<'_>,
     panel: &Panel,
+    (lines, at): (&Lines, usize),
 ) -> [[D::Acc; NV]; MR] {
-    let (packed, row_bytes) = (job.packed, job.packed.row_bytes());
+    let (packed, lines) = (job.packed, *lines);
     let vector_bytes = D::LANES * CHANNEL_GROUP;
-    // SAFETY: scratch holds `MR` rows, the packed weights `NV` vectors for each group of the panel, and the
-    // bias `NV` vectors from the panel's first channel on.
+    // SAFETY: the lines have `MR` pixels from pixel `at` on, the packed weights `NV` vectors for each group of
+    // the panel, and the bias `NV` vectors from the panel's first channel on.
     unsafe {
-        let activations = job.scratch.as_ptr();
-        let mut weights = packed.weights.as_slice().as_ptr().add(panel.channel * row_bytes);
+        let mut line = job.scratch.as_ptr().add(at * lines.step);
+        let mut weights = packed.weights.as_slice().as_ptr().add(panel.channel * packed.row_bytes());
         let bias = packed.bias.as_ptr().add(panel.channel);
         let mut first = [dot.load(bias); NV];
         for (v, acc) in first.iter_mut().enumerate() {
             *acc = dot.load(bias.add(v * D::LANES));
         }
         let mut acc = [first; MR];
-        for group in 0..packed.groups {
-            let mut w = [dot.groups(weights); NV];
-            for (v, w) in w.iter_mut().enumerate() {
-                *w = dot.groups(weights.add(v * vector_bytes));
-            }
-            for (r, acc) in acc.iter_mut().enumerate() {
-                let a = dot.broadcast(activations.add(r * row_bytes + group * CHANNEL_GROUP));
-                for (acc, w) in acc.iter_mut().zip(w) {
-                    *acc = dot.dot(*acc, a, w);
+        for _ in 0..lines.count {
+            for group in 0..lines.groups {
+                let mut w = [dot.groups(weights); NV];
+                for (v, w) in w.iter_mut().enumerate() {
+                    *w = dot.groups(weights.add(v * vector_bytes));
                 }
+                for (r, acc) in acc.iter_mut().enumerate() {
+                    let a = dot.broadcast(line.add(r * lines.step + group * CHANNEL_GROUP));
+                    for (acc, w) in acc.iter_mut().zip(w) {
+                        *acc = dot.dot(*acc, a, w);
+                    }
+                }
+                weights = weights.add(NV * vector_bytes);
             }
-            weights = weights.add(NV * vector_bytes);
+            line = line.wrapping_add(lines.bytes);
         }
         acc
     }

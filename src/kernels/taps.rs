@@ -62,6 +62,12 @@ impl<'a> Taps<'a> {
     /// Pixels of one output row, each of a single tap.
     #[inline(always)]
     fn lay_out_points(&self, to: &mut [u8]) {
+        if let [src] = self.sources
+            && src.pitch == self.tap_bytes
+        {
+            let at = (self.y * self.window.input[1] + self.x) * src.pitch;
+            return copy_flipped(&as_bytes(src.data)[at..][..to.len()], self.flip, to);
+        }
         let mut offset = 0;
         for (src, &bytes) in self.sources.iter().zip(self.source_bytes) {
             let data = as_bytes(src.data);
@@ -103,6 +109,36 @@ impl<'a> Taps<'a> {
             let x = (self.x + inside.start) * window.stride[1] - window.pad[1];
             let steps = [window.stride[1] * self.tap_bytes, row_bytes];
             copy_lines(&line[x * self.tap_bytes..], to, (inside.len(), line_bytes), steps, self.flip);
+        }
+    }
+
+    /// The rows of the image under output row `y`, one after the other, `line_bytes` apart: with the padding
+    /// around them, so that the taps of a pixel in a row are neighbours.
+    #[inline(always)]
+    pub(crate) fn lay_out_rows(&self, y: usize, line_bytes: usize, to: &mut [u8]) {
+        let (window, [height, width]) = (self.window, self.window.input);
+        let columns = window.pad[1]..(window.pad[1] + width).min(line_bytes / self.tap_bytes);
+        let gapless = self.sources.len() == 1 && self.sources[0].pitch == self.tap_bytes;
+        for (ky, to) in to.chunks_exact_mut(line_bytes).enumerate() {
+            let row = (y * window.stride[0] + ky * window.dilation[0]).wrapping_sub(window.pad[0]);
+            if row >= height || columns.is_empty() {
+                to.fill(self.padding);
+                continue;
+            }
+            let (before, inside) = to.split_at_mut(columns.start * self.tap_bytes);
+            let (inside, behind) = inside.split_at_mut(columns.len() * self.tap_bytes);
+            before.fill(self.padding);
+            behind.fill(self.padding);
+            match gapless {
+                true => {
+                    let from = &as_bytes(self.sources[0].data)[row * width * self.tap_bytes..];
+                    copy_flipped(&from[..inside.len()], self.flip, inside);
+                }
+                false => {
+                    let pixels = inside.chunks_exact_mut(self.tap_bytes).enumerate();
+                    pixels.for_each(|(x, to)| self.lay_out_tap(row * width + x, to));
+                }
+            }
         }
     }
 
@@ -160,25 +196,39 @@ fn copy_lines(from: &[u8], to: &mut [u8], (count, len): (usize, usize), steps: [
 /// The last piece overlaps its neighbour: a loop over the rest would cost more than all the others.
 #[inline(always)]
 fn copy_flipped(from: &[u8], flip: u8, to: &mut [u8]) {
-    if to.len() >= 16 {
-        for (to, from) in to.as_chunks_mut().0.iter_mut().zip(from.as_chunks().0) {
-            flip_16(from, flip, to);
-        }
-        if let (Some(to), Some(from)) = (to.last_chunk_mut(), from.last_chunk()) {
-            flip_16(from, flip, to);
-        }
-    } else if let (Some(first), Some(last)) = (from.first_chunk(), from.last_chunk()) {
-        let flip = u64::from_ne_bytes([flip; 8]);
-        let (first, last) = (u64::from_ne_bytes(*first) ^ flip, u64::from_ne_bytes(*last) ^ flip);
-        to[..8].copy_from_slice(&first.to_ne_bytes());
-        let rest = to.len() - 8;
-        to[rest..].copy_from_slice(&last.to_ne_bytes());
-    } else if let (Some(to), Some(from)) = (to.first_chunk_mut(), from.first_chunk()) {
-        *to = (u32::from_ne_bytes(*from) ^ u32::from_ne_bytes([flip; 4])).to_ne_bytes();
+    match to.len() {
+        64.. => flip_pieces::<64>(from, flip, to),
+        32.. => flip_pieces::<32>(from, flip, to),
+        16.. => flip_pieces::<16>(from, flip, to),
+        8.. => flip_ends::<8>(from, flip, to),
+        _ => flip_ends::<4>(from, flip, to),
     }
 }
 
 #[inline(always)]
-fn flip_16(from: &[u8; 16], flip: u8, to: &mut [u8; 16]) {
-    *to = (u128::from_ne_bytes(*from) ^ u128::from_ne_bytes([flip; 16])).to_ne_bytes();
+fn flip_pieces<const LEN: usize>(from: &[u8], flip: u8, to: &mut [u8]) {
+    for (to, from) in to.as_chunks_mut::<LEN>().0.iter_mut().zip(from.as_chunks().0) {
+        *to = flipped(from, flip);
+    }
+    if let (Some(to), Some(from)) = (to.last_chunk_mut::<LEN>(), from.last_chunk()) {
+        *to = flipped(from, flip);
+    }
+}
+
+/// As [`flip_pieces`], of at most two pieces.
+#[inline(always)]
+fn flip_ends<const LEN: usize>(from: &[u8], flip: u8, to: &mut [u8]) {
+    if let (Some(to), Some(from)) = (to.first_chunk_mut::<LEN>(), from.first_chunk()) {
+        *to = flipped(from, flip);
+    }
+    if let (Some(to), Some(from)) = (to.last_chunk_mut::<LEN>(), from.last_chunk()) {
+        *to = flipped(from, flip);
+    }
+}
+
+#[inline(always)]
+fn flipped<const LEN: usize>(from: &[u8; LEN], flip: u8) -> [u8; LEN] {
+    let mut to = *from;
+    to.iter_mut().for_each(|byte| *byte ^= flip);
+    to
 }

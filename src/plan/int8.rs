@@ -20,10 +20,16 @@ pub(super) fn lower(p: &mut Planner, at: usize, node: &Node) -> Result<()> {
         Op::Linear { activation } => linear(p, at, node, *activation),
         Op::Unary(unary) => {
             let (from, to) = (grid(p, node.inputs[0])?, grid(p, node.output)?);
+            let mut codes = activation_table(*unary, from, to);
+            let (result, fused) = p.result(at);
+            if let Some(next) = fused {
+                let next = activation_table(next, to, grid(p, result)?);
+                codes.iter_mut().for_each(|code| *code = next[usize::from(*code as u8 ^ 0x80)]);
+            }
             let x = p.read(node.inputs[0], DType::I8)?;
-            let out = p.place(node.output, DType::I8);
-            let work = table(p.options.isa, activation_table(*unary, from, to), &out);
-            p.push(node.name.clone(), "Unary", node.output, vec![x], out, work);
+            let out = p.place(result, DType::I8);
+            let work = table(p.options.isa, codes, &out);
+            p.push(node.name.clone(), "Unary", result, vec![x], out, work);
             Ok(())
         }
         Op::Pool { kind, window, count_include_pad, tail } => {

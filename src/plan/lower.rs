@@ -5,6 +5,7 @@ use super::{Loc, Options, Plan, Port, Step, int8, movers, physical_dims, real};
 use crate::error::{Error, Result};
 use crate::graph::{Binary, Graph, GridStyle, Node, Op, ReduceKind, ResizeMode, ValueId};
 use crate::kernels::conv::RUNS_MAX;
+use crate::kernels::moves::Strided;
 use crate::limits::CHANNEL_GROUP;
 use crate::passes::Grids;
 use crate::passes::channels::{self, Origin, Run};
@@ -38,6 +39,16 @@ pub fn lower(graph: &Graph, grids: &Grids, options: &Options) -> Result<Plan> {
     planner.finish(inputs, outputs)
 }
 
+/// The nodes that read each value.
+fn readers(graph: &Graph) -> Vec<Vec<usize>> {
+    let mut readers = vec![Vec::new(); graph.values().len()];
+    for (at, node) in graph.nodes.iter().enumerate() {
+        node.inputs.iter().for_each(|id| readers[id.index()].push(at));
+    }
+    graph.outputs.iter().for_each(|id| readers[id.index()].push(graph.nodes.len()));
+    readers
+}
+
 /// The state of the walk.
 pub(super) struct Planner<'a> {
     pub graph: &'a Graph,
@@ -51,6 +62,10 @@ pub(super) struct Planner<'a> {
     /// Per convolution or channel mover that collects its input from other tensors than its operands.
     collects: Vec<Option<Collected>>,
     places: [Vec<Option<Loc>>; 2],
+    /// Values that are only seen through other strides: where their elements are.
+    pub views: Vec<Option<(Loc, Strided)>>,
+    /// Nodes that read each value; a result of the network has a reader beyond the last node.
+    pub readers: Vec<Vec<usize>>,
     buffers: Vec<Lifetime>,
     constants: Vec<(usize, Vec<u8>)>,
     steps: Vec<Step>,
@@ -68,6 +83,8 @@ impl<'a> Planner<'a> {
             absorbed: vec![false; graph.nodes.len()],
             collects: vec![None; graph.nodes.len()],
             places: [vec![None; values], vec![None; values]],
+            views: vec![None; values],
+            readers: readers(graph),
             buffers: Vec::new(),
             constants: Vec::new(),
             steps: Vec::new(),
@@ -112,31 +129,21 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Joins a convolution, or a channel mover that copies, with the table that alone reads it.
+    /// Joins a convolution, a table, or a channel mover that copies with the table that alone reads it.
     fn fuse(&mut self) {
-        let mut reader: Vec<Option<usize>> = vec![None; self.graph.values().len()];
-        let mut readers = vec![0; self.graph.values().len()];
-        for (at, node) in self.graph.nodes.iter().enumerate() {
-            for id in &node.inputs {
-                reader[id.index()] = Some(at);
-                readers[id.index()] += 1;
-            }
-        }
-        self.graph.outputs.iter().for_each(|id| readers[id.index()] += 1);
         for (at, node) in self.graph.nodes.iter().enumerate() {
             let plain = matches!(
                 node.op,
                 Op::Conv { activation: None, .. }
                     | Op::Linear { activation: None }
                     | Op::Binary { activation: None, .. }
+                    | Op::Unary(_)
             ) || self.copies_channels(at);
             let int8 = self.runs_in_int8(node) && self.grids.of(node.output).is_some();
-            let Some(next) = reader[node.output.index()].filter(|_| readers[node.output.index()] == 1) else {
-                continue;
-            };
-            let table = matches!(self.graph.nodes[next].op, Op::Unary(_))
-                && self.runs_in_int8(&self.graph.nodes[next]);
-            if plain && int8 && table {
+            let [next] = self.readers[node.output.index()][..] else { continue };
+            let table = |next: &Node| matches!(next.op, Op::Unary(_)) && self.runs_in_int8(next);
+            let table = self.graph.nodes.get(next).is_some_and(table);
+            if plain && int8 && table && !self.absorbed[at] {
                 self.fused[at] = Some(next);
                 self.absorbed[next] = true;
             }

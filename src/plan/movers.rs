@@ -33,6 +33,12 @@ pub(super) fn lower(p: &mut Planner, node: &Node, dtype: DType) -> Result<()> {
     if let Op::Concat { axis } = node.op {
         return concat(p, node, axis, dtype);
     }
+    if let (Op::Transpose { perm }, Some((x, view))) = (&node.op, p.views[node.inputs[0].index()].clone()) {
+        let out = p.place(node.output, dtype);
+        let work = strided(&view.transposed(perm), &logical(&out), dtype);
+        p.push(node.name.clone(), node.op.name(), node.output, vec![x], out, work);
+        return Ok(());
+    }
     let x = p.read(node.inputs[0], dtype)?;
     if let Op::Reshape { .. } = node.op {
         return reshape(p, node, x);
@@ -142,6 +148,12 @@ fn reshape(p: &mut Planner, node: &Node, x: Loc) -> Result<()> {
         p.alias(node.output, Loc { dims, pitch, ..x });
         return Ok(());
     }
+    if let Some(view) = logical(&x).reshaped(to.dims())
+        && only_transposed(p, node, dtype)
+    {
+        p.views[node.output.index()] = Some((x, view));
+        return Ok(());
+    }
     let row_major = |dims: &[usize]| Strided::row_major(dims, dims.last().copied().unwrap_or(1));
     let name = node.name.clone();
     if from.rank() == 4 && to.rank() == 4 {
@@ -160,6 +172,16 @@ fn reshape(p: &mut Planner, node: &Node, x: Loc) -> Result<()> {
     };
     p.push(name, "Reshape", node.output, vec![x], out, work);
     Ok(())
+}
+
+/// Whether nothing but transposes of the same element type reads the result of `node`.
+fn only_transposed(p: &Planner, node: &Node, dtype: DType) -> bool {
+    p.readers[node.output.index()].iter().all(|&at| {
+        let transposes = |next: &Node| {
+            matches!(next.op, Op::Transpose { .. }) && p.runs_in_int8(next) == (dtype == DType::I8)
+        };
+        p.graph.nodes.get(at).is_some_and(transposes)
+    })
 }
 
 /// Placement of a tensor with its dimensions in logical order.

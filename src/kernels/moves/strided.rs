@@ -40,6 +40,35 @@ impl Strided {
         }
     }
 
+    /// The same elements, in the same row-major order, seen with extents `dims`; `None` where no strides say that.
+    #[must_use]
+    pub fn reshaped(&self, dims: &[usize]) -> Option<Self> {
+        let elements: usize = self.dims.iter().product();
+        if elements == 0 || dims.iter().product::<usize>() != elements {
+            return None;
+        }
+        // Old dimensions from the last on, merged as long as they follow each other, are cut into new ones.
+        let mut old =
+            self.dims.iter().zip(&self.strides).rev().filter(|&(&extent, _)| extent != 1).peekable();
+        let (mut left, mut stride) = (1, 1);
+        let mut strides = vec![0; dims.len()];
+        for (axis, &extent) in dims.iter().enumerate().rev() {
+            if left == 1
+                && extent != 1
+                && let Some((&first, &distance)) = old.next()
+            {
+                (left, stride) = (first, distance);
+            }
+            while left % extent != 0 {
+                let (&more, _) = old.next_if(|&(_, &distance)| distance == left * stride)?;
+                left *= more;
+            }
+            strides[axis] = stride;
+            (left, stride) = (left / extent, stride * extent);
+        }
+        Some(Strided { dims: dims.to_vec(), strides, offset: self.offset })
+    }
+
     /// Per dimension, `count` elements from `start` on, `step` apart.
     ///
     /// # Panics
@@ -180,6 +209,22 @@ mod tests {
             let back = Strided::row_major(&there.dims, there.dims[3]).transposed(&inverse);
             assert_eq!(copied(&back, &turned), data, "{perm:?}");
         }
+    }
+
+    #[test]
+    fn a_reshape_is_a_view_where_strides_can_say_it() {
+        // The head of a detector: 6 channels of 2 × 2 pixels, pitch 8, are 3 anchors of 2 numbers.
+        let head = Strided::row_major(&[1, 2, 2, 6], 8).transposed(&[0, 3, 1, 2]);
+        let view = head.reshaped(&[1, 3, 2, 2, 2]).unwrap();
+        assert_eq!(view.strides[1..], [2, 1, 16, 8]);
+        assert_eq!(head.reshaped(&[1, 3, 2, 4]).unwrap().strides[1..], [2, 1, 8]);
+        // Rows and columns follow each other, channels and rows do not.
+        assert_eq!(head.reshaped(&[6, 4]).unwrap().strides, [1, 8]);
+        assert_eq!(head.reshaped(&[3, 8]), None);
+        assert_eq!(head.reshaped(&[25]), None);
+        let dense = Strided::row_major(&[4, 6], 6);
+        assert_eq!(dense.reshaped(&[3, 1, 8]).unwrap().strides[..], [8, 8, 1]);
+        assert_eq!(dense.reshaped(&[24]).unwrap().strides, [1]);
     }
 
     #[test]
