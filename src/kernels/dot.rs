@@ -33,6 +33,30 @@ pub(crate) trait Dot: Copy {
     /// Four bytes at `from` are readable.
     unsafe fn broadcast(self, from: *const u8) -> Self::Groups;
 
+    /// Groups that [`Dot::load_groups`] loads, for [`Dot::dot_nth`] to choose from: 1 or 4.
+    const STEP: usize = 1;
+
+    /// Neighbouring groups of a pixel: the one that others [`broadcast`](Dot::broadcast), or more.
+    ///
+    /// # Safety
+    /// `4 · STEP` bytes at `from` are readable.
+    #[inline(always)]
+    unsafe fn load_groups(self, from: *const u8) -> Self::Groups {
+        // SAFETY: the caller's.
+        unsafe { self.broadcast(from) }
+    }
+
+    /// [`Dot::dot`] with group `I` in every lane.
+    #[inline(always)]
+    fn dot_nth<const I: usize>(
+        self,
+        acc: Self::Acc,
+        groups: Self::Groups,
+        weights: Self::Groups,
+    ) -> Self::Acc {
+        self.dot(acc, groups, weights)
+    }
+
     /// Adds to each lane the sum of its four products; exact for flipped activations and weights −127..=127.
     fn dot(self, acc: Self::Acc, activations: Self::Groups, weights: Self::Groups) -> Self::Acc;
 

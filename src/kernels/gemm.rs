@@ -16,6 +16,9 @@ use crate::limits::CHANNEL_GROUP;
 /// costs; but weights should find room beside them in a small cache.
 const CHUNK_BYTES: usize = 8192;
 
+/// Bytes behind the last group that may be read, and are not used: some load several groups at once.
+const READ_BEYOND: usize = 16;
+
 /// How the taps of neighbouring output pixels lie in the scratch memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lines {
@@ -53,8 +56,13 @@ impl Lines {
         Lines { count: 1, bytes, groups: row_bytes / CHANNEL_GROUP, step: row_bytes, pixels, rows: false }
     }
 
-    pub(crate) fn scratch_bytes(&self) -> usize {
+    /// Bytes of all lines.
+    fn len(&self) -> usize {
         self.count * self.bytes
+    }
+
+    pub(crate) fn scratch_bytes(&self) -> usize {
+        self.len() + READ_BEYOND
     }
 }
 
@@ -82,7 +90,7 @@ pub(crate) unsafe fn conv<D: Dot, const MR: usize, const NV: usize>(dot: D, job:
         match lines.rows {
             true => {
                 let y = job.rows.start + first / lines.pixels;
-                taps.lay_out_rows(y, lines.bytes, &mut job.scratch[..lines.scratch_bytes()]);
+                taps.lay_out_rows(y, lines.bytes, &mut job.scratch[..lines.len()]);
             }
             false => taps.lay_out(count, &mut job.scratch[..count * lines.step]),
         }
@@ -160,7 +168,6 @@ unsafe fn accumulate<D: Dot, const MR: usize, const NV: usize>(
     (lines, at): (&Lines, usize),
 ) -> [[D::Acc; NV]; MR] {
     let (packed, lines) = (job.packed, *lines);
-    let vector_bytes = D::LANES * CHANNEL_GROUP;
     // SAFETY: the lines have `MR` pixels from pixel `at` on, the packed weights `NV` vectors for each group of
     // the panel, and the bias `NV` vectors from the panel's first channel on.
     unsafe {
@@ -173,21 +180,50 @@ unsafe fn accumulate<D: Dot, const MR: usize, const NV: usize>(
         }
         let mut acc = [first; MR];
         for _ in 0..lines.count {
-            for group in 0..lines.groups {
-                let mut w = [dot.groups(weights); NV];
-                for (v, w) in w.iter_mut().enumerate() {
-                    *w = dot.groups(weights.add(v * vector_bytes));
+            for group in (0..lines.groups).step_by(D::STEP) {
+                let (pixels, left) = ((line.add(group * CHANNEL_GROUP), lines.step), lines.groups - group);
+                add_group::<0, D, MR, NV>(dot, &mut acc, pixels, &mut weights);
+                if D::STEP > 1 && left > 1 {
+                    add_group::<1, D, MR, NV>(dot, &mut acc, pixels, &mut weights);
                 }
-                for (r, acc) in acc.iter_mut().enumerate() {
-                    let a = dot.broadcast(line.add(r * lines.step + group * CHANNEL_GROUP));
-                    for (acc, w) in acc.iter_mut().zip(w) {
-                        *acc = dot.dot(*acc, a, w);
-                    }
+                if D::STEP > 2 && left > 2 {
+                    add_group::<2, D, MR, NV>(dot, &mut acc, pixels, &mut weights);
                 }
-                weights = weights.add(NV * vector_bytes);
+                if D::STEP > 3 && left > 3 {
+                    add_group::<3, D, MR, NV>(dot, &mut acc, pixels, &mut weights);
+                }
             }
             line = line.wrapping_add(lines.bytes);
         }
         acc
+    }
+}
+
+/// Multiplies group `I` of those loaded together of each pixel with the next `NV` vectors of weights.
+///
+/// # Safety
+/// `pixels` says where the first pixel's groups are, and how many bytes from pixel to pixel; the weights are there.
+#[inline(always)]
+unsafe fn add_group<const I: usize, D: Dot, const MR: usize, const NV: usize>(
+    dot: D,
+    acc: &mut [[D::Acc; NV]; MR],
+    pixels: (*const u8, usize),
+    weights: &mut *const u8,
+) {
+    let vector_bytes = D::LANES * CHANNEL_GROUP;
+    // SAFETY: the caller's.
+    unsafe {
+        let mut w = [dot.groups(*weights); NV];
+        for (v, w) in w.iter_mut().enumerate() {
+            *w = dot.groups(weights.add(v * vector_bytes));
+        }
+        for (r, acc) in acc.iter_mut().enumerate() {
+            // The compiler loads once for all `I`.
+            let groups = dot.load_groups(pixels.0.add(r * pixels.1));
+            for (acc, w) in acc.iter_mut().zip(w) {
+                *acc = dot.dot_nth::<I>(*acc, groups, w);
+            }
+        }
+        *weights = weights.add(NV * vector_bytes);
     }
 }

@@ -17,22 +17,24 @@ pub(super) fn kernels() -> Option<Kernels> {
         lanes: Dotprod::LANES,
         halves: Dotprod::HALVES,
         flip: Dotprod::FLIP,
-        // Up to 24 of the 32 registers hold accumulators, 1 to 4 weights, the others activations.
+        // Up to 21 of the 32 registers hold accumulators, 1 to 4 weights, the others activations.
         tiles: &[
-            tile!(Dotprod, "neon,dotprod", "dotprod-gemm-12x4", 12, 1),
-            tile!(Dotprod, "neon,dotprod", "dotprod-gemm-8x8", 8, 2),
-            tile!(Dotprod, "neon,dotprod", "dotprod-gemm-8x12", 8, 3),
-            tile!(Dotprod, "neon,dotprod", "dotprod-gemm-6x16", 6, 4),
+            tile!(Dotprod, "neon,dotprod", "dotprod-gemm-10x4", 10, 1),
+            tile!(Dotprod, "neon,dotprod", "dotprod-gemm-10x8", 10, 2),
+            tile!(Dotprod, "neon,dotprod", "dotprod-gemm-5x12", 5, 3),
+            tile!(Dotprod, "neon,dotprod", "dotprod-gemm-5x16", 5, 4),
         ],
         depthwise_name: "dotprod-depthwise-4x16",
         depthwise: depthwise!(Dotprod, "neon,dotprod", 4),
         look_up: neon::look_up,
+        collect: Some((neon::SHUFFLE_BYTES, neon::collect)),
     })
 }
 
 impl Dot for Dotprod {
     const LANES: usize = 4;
     const HALVES: bool = false;
+    const STEP: usize = 4;
     const FLIP: u8 = 0;
     type Acc = int32x4_t;
     type Groups = int8x16_t;
@@ -53,6 +55,29 @@ impl Dot for Dotprod {
     unsafe fn broadcast(self, from: *const u8) -> int8x16_t {
         // SAFETY: the caller's.
         unsafe { vreinterpretq_s8_s32(vdupq_n_s32(from.cast::<i32>().read_unaligned())) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_groups(self, from: *const u8) -> int8x16_t {
+        // SAFETY: the caller's.
+        unsafe { vld1q_s8(from.cast()) }
+    }
+
+    /// The instruction itself takes one group of a vector for all lanes.
+    #[inline(always)]
+    fn dot_nth<const I: usize>(self, mut acc: int32x4_t, groups: int8x16_t, weights: int8x16_t) -> int32x4_t {
+        // SAFETY: `self` proves the CPU; the instruction touches registers only. Its intrinsic is not stable.
+        unsafe {
+            asm!(
+                "sdot {acc:v}.4s, {weights:v}.16b, {groups:v}.4b[{i}]",
+                acc = inout(vreg) acc,
+                weights = in(vreg) weights,
+                groups = in(vreg) groups,
+                i = const I,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        acc
     }
 
     #[inline(always)]

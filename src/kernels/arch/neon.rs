@@ -1,14 +1,25 @@
 //! NEON, which every 64-bit ARM CPU has: four dot products of four bytes in three instructions.
 
 use super::{Kernels, depthwise, tile};
+use crate::kernels::collect::{self, Collect, Shuffle};
 use crate::kernels::dot::Dot;
 use crate::kernels::isa::Isa;
-use crate::kernels::{CodeRange, PlaneMut};
+use crate::kernels::{CodeRange, Plane, PlaneMut};
 use std::arch::aarch64::*;
 
 /// Proof that the CPU has NEON.
 #[derive(Clone, Copy)]
 struct Neon;
+
+/// Bytes of the vectors of [`collect`].
+pub(super) const SHUFFLE_BYTES: usize = Neon::BYTES;
+
+/// See [`collect::Run`].
+#[target_feature(enable = "neon")]
+pub(super) fn collect(of: &Collect, src: &[Plane<'_, i8>], dst: PlaneMut<'_, i8>, count: usize) {
+    // SAFETY: who runs this has the instruction set, and planes that are large enough.
+    unsafe { collect::shuffle(Neon, of, src, dst, count) }
+}
 
 /// `None` where the CPU lacks the instruction set.
 pub(super) fn kernels() -> Option<Kernels> {
@@ -27,6 +38,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         depthwise_name: "neon-depthwise-4x16",
         depthwise: depthwise!(Neon, "neon", 4),
         look_up,
+        collect: Some((SHUFFLE_BYTES, collect)),
     })
 }
 
@@ -226,5 +238,28 @@ impl Dot for Neon {
     ) {
         // SAFETY: the caller's.
         unsafe { store_reals(acc, multiplier, to, count) }
+    }
+}
+
+impl Shuffle for Neon {
+    const BYTES: usize = 16;
+    type Block = int8x16_t;
+
+    #[inline(always)]
+    fn zero(self) -> int8x16_t {
+        // SAFETY: `self` proves the CPU.
+        unsafe { vdupq_n_s8(0) }
+    }
+
+    #[inline(always)]
+    unsafe fn pick(self, to: int8x16_t, from: *const i8, indices: *const u8) -> int8x16_t {
+        // SAFETY: the caller's. The instruction leaves a place alone whose index is outside of the vector.
+        unsafe { vqtbx1q_s8(to, vld1q_s8(from), vld1q_u8(indices)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, block: int8x16_t, to: *mut i8, count: usize) {
+        // SAFETY: the caller's.
+        unsafe { store_first(block, to, count) }
     }
 }
