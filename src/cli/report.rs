@@ -29,10 +29,12 @@ pub(super) fn row(format: Format, row: &Row) -> Result<()> {
     }
 }
 
-/// benchncnn's row; its int8 networks carry the suffix.
+/// benchncnn's row; what is not all float says so in its name, as benchncnn's int8 networks do.
 fn benchncnn_row(row: &Row) -> String {
-    let suffix = if row.precision == "fp32" { "" } else { "_int8" };
-    let name = format!("{}{suffix}", row.name);
+    let name = match row.precision {
+        "fp32" => row.name.clone(),
+        other => format!("{}_{other}", row.name),
+    };
     let t = &row.measured.times;
     format!("{name:>20}  min = {:7.2}  max = {:7.2}  avg = {:7.2}\n", t.min_ms, t.max_ms, t.avg_ms)
 }

@@ -190,6 +190,22 @@ fn a_model_file_is_measured_once_in_its_own_arithmetic() {
     assert!(row["check"].as_f64().unwrap() > 0.0, "{row}");
 }
 
+/// Another engine, another float arithmetic, the same picture: the same figure but for rounding.
+#[cfg(feature = "tract")]
+#[test]
+fn tract_sees_the_same_picture() {
+    let dir = TempDir::new("bench-tract");
+    let model = dir.write("m.onnx", onnx_bytes::detector());
+    let check = |engine: &str| {
+        let options = ["--model", model.to_str().unwrap(), "--engine", engine, "--format", "json"];
+        let row = one(&[&options, &ONCE]);
+        assert_eq!((&row["engine"], &row["precision"]), (&engine.into(), &"fp32".into()));
+        row["check"].as_f64().unwrap()
+    };
+    let (ours, theirs) = (check("native"), check("tract"));
+    assert!((ours / theirs - 1.0).abs() < 1e-5, "{ours} {theirs}");
+}
+
 #[test]
 fn wrong_usage_is_explained() {
     for (arguments, part) in [
