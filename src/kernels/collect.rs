@@ -59,8 +59,10 @@ pub(crate) trait Shuffle: Copy {
     unsafe fn store(self, block: Self::Block, to: *mut i8, count: usize);
 }
 
-/// Some bytes of one source, on their way to one block.
+/// Some bytes of one source, on their way to one block. Indices that straddled cache lines would take twice as
+/// long to load.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(crate) struct Pick {
     source: usize,
     /// First channel of the vector that is read.

@@ -22,6 +22,8 @@ pub struct ConvI8 {
     zero_point: i8,
     epilogue: Epilogue,
     packed: Packed,
+    /// See [`Job`].
+    lower: Option<Packed>,
     scratch_bytes: usize,
     name: &'static str,
     run: Run,
@@ -79,6 +81,7 @@ impl ConvI8 {
             epilogue,
             scratch_bytes,
             packed,
+            lower: None,
             name: tile.name,
             run: tile.conv,
             look_up: kernels.look_up,
@@ -95,19 +98,23 @@ impl ConvI8 {
         check(&window, filter, rows * columns);
         assert_eq!(filter.in_channels, channels);
         let row_groups = depthwise::row_groups(&window);
-        let weight = |channel: usize, k: usize| {
-            let column = k / (row_groups * CHANNEL_GROUP);
-            let row = k % (row_groups * CHANNEL_GROUP);
-            if row < rows { filter.weights[(row * columns + column) * channels + channel] } else { 0 }
+        let packed = |down: usize| {
+            let weight = |channel: usize, k: usize| {
+                let column = k / (row_groups * CHANNEL_GROUP);
+                let row = (k % (row_groups * CHANNEL_GROUP)).wrapping_sub(down);
+                if row < rows { filter.weights[(row * columns + column) * channels + channel] } else { 0 }
+            };
+            let matrix = Matrix {
+                groups: columns * row_groups,
+                weight,
+                bias: filter.bias,
+                multiplier: epilogue.multiplier(channels),
+                zero_point: i32::from(filter.zero_point) + i32::from(kernels.flip),
+            };
+            Packed::new((kernels.lanes, kernels.halves), kernels.tiles.len(), &matrix)
         };
-        let matrix = Matrix {
-            groups: columns * row_groups,
-            weight,
-            bias: filter.bias,
-            multiplier: epilogue.multiplier(channels),
-            zero_point: i32::from(filter.zero_point) + i32::from(kernels.flip),
-        };
-        let packed = Packed::new((kernels.lanes, kernels.halves), kernels.tiles.len(), &matrix);
+        let lower = depthwise::shares_rows(&window).then(|| packed(1));
+        let packed = packed(0);
         let layout = depthwise::Layout::new(&window, channels, packed.bias.len());
         ConvI8 {
             window,
@@ -115,6 +122,7 @@ impl ConvI8 {
             zero_point: filter.zero_point,
             epilogue,
             packed,
+            lower,
             scratch_bytes: layout.scratch_bytes(),
             name: kernels.depthwise_name,
             run: kernels.depthwise,
@@ -134,7 +142,7 @@ impl ConvI8 {
 
     /// Memory of the packed weights and the parameters of the output channels.
     pub fn weights_bytes(&self) -> usize {
-        self.packed.bytes()
+        self.packed.bytes() + self.lower.as_ref().map_or(0, Packed::bytes)
     }
 
     /// Scratch memory that a run needs; its contents before and after mean nothing.
@@ -180,6 +188,7 @@ impl ConvI8 {
         let mut job = Job {
             window: &self.window,
             packed: &self.packed,
+            lower: self.lower.as_ref(),
             src,
             source_bytes: &self.source_bytes,
             zero_point: self.zero_point,

@@ -3,12 +3,13 @@
 //! The dot product adds four neighbouring bytes, so four taps of a channel must lie together: for each output
 //! row the input rows under the kernel are interleaved, four codes of one column and channel side by side. An
 //! output pixel is then one dot product per kernel column (and group of four kernel rows), for as many
-//! channels at once as a vector has lanes; neighbouring pixels share the interleaved columns.
+//! channels at once as a vector has lanes; neighbouring pixels share the interleaved columns. Of kernels with
+//! at most three rows, two output rows share them too: the second one's weights lie one row lower.
 
 use super::arch::as_bytes;
 use super::dot::Dot;
 use super::job::{Job, Pixels, finish};
-use super::packed::Panel;
+use super::packed::{Packed, Panel};
 use super::{Plane, Window};
 use crate::limits::CHANNEL_GROUP;
 use std::ops::Range;
@@ -59,6 +60,11 @@ pub(crate) fn row_groups(window: &Window) -> usize {
     window.kernel[0].div_ceil(CHANNEL_GROUP)
 }
 
+/// Whether two output rows need no more than four input rows, each one row below the other's.
+pub(crate) fn shares_rows(window: &Window) -> bool {
+    window.kernel[0] < CHANNEL_GROUP && window.stride[0] == 1 && window.dilation[0] == 1
+}
+
 /// Runs a job in panels of at most `NV` vectors of channels.
 ///
 /// # Safety
@@ -69,26 +75,54 @@ pub(crate) unsafe fn conv<D: Dot, const NV: usize>(dot: D, job: &mut Job<'_>) {
     let (window, packed) = (job.window, job.packed);
     let layout = Layout::new(window, packed.channels, packed.bias.len());
     assert_eq!(packed.groups, window.kernel[1] * layout.row_groups);
+    if let Some(lower) = job.lower {
+        lower.check(D::LANES);
+        assert!(shares_rows(window) && (lower.groups, lower.channels) == (packed.groups, packed.channels));
+    }
     assert!(job.scratch.len() >= layout.scratch_bytes(), "scratch too small");
     let width = window.output[1];
     fill_padding(job, layout, D::FLIP);
-    let mut waiting = 0;
-    for (row, y) in job.rows.clone().enumerate() {
-        interleave_rows(dot, job, layout, y);
-        for panel in &packed.panels {
-            // SAFETY: every length was compared with what the panel reads and writes.
-            unsafe {
-                match panel.vectors {
-                    1 => convolve::<D, 1>(dot, job, layout, panel, row * width),
-                    2 if NV >= 2 => convolve::<D, 2>(dot, job, layout, panel, row * width),
-                    3 if NV >= 3 => convolve::<D, 3>(dot, job, layout, panel, row * width),
-                    4 if NV >= 4 => convolve::<D, 4>(dot, job, layout, panel, row * width),
-                    vectors => unreachable!("a panel of {vectors} vectors in a kernel of {NV}"),
-                }
+    let (mut waiting, mut row) = (0, 0);
+    while row < job.rows.len() {
+        let both = job.lower.filter(|_| row + 1 < job.rows.len());
+        let taps = window.kernel[0] + usize::from(both.is_some());
+        interleave_rows(dot, job, layout, (job.rows.start + row, taps));
+        // SAFETY: every length was compared with what a row reads and writes.
+        unsafe {
+            convolve_row::<D, NV>(dot, job, layout, packed, row * width);
+            if let Some(lower) = both {
+                convolve_row::<D, NV>(dot, job, layout, lower, (row + 1) * width);
             }
         }
+        row += taps - window.kernel[0] + 1;
         // SAFETY: the look-up belongs to the caller's instruction set.
-        unsafe { job.look_up(&mut waiting, (row + 1) * width) };
+        unsafe { job.look_up(&mut waiting, row * width) };
+    }
+}
+
+/// All panels of an output row; `first` is its first pixel within the job.
+///
+/// # Safety
+/// As [`conv`], after its checks, which `weights` has passed too; the rows are interleaved.
+#[inline(always)]
+unsafe fn convolve_row<D: Dot, const NV: usize>(
+    dot: D,
+    job: &mut Job<'_>,
+    layout: Layout,
+    weights: &Packed,
+    first: usize,
+) {
+    for panel in &weights.panels {
+        // SAFETY: the caller's.
+        unsafe {
+            match panel.vectors {
+                1 => convolve::<D, 1>(dot, job, layout, (weights, panel), first),
+                2 if NV >= 2 => convolve::<D, 2>(dot, job, layout, (weights, panel), first),
+                3 if NV >= 3 => convolve::<D, 3>(dot, job, layout, (weights, panel), first),
+                4 if NV >= 4 => convolve::<D, 4>(dot, job, layout, (weights, panel), first),
+                vectors => unreachable!("a panel of {vectors} vectors in a kernel of {NV}"),
+            }
+        }
     }
 }
 
@@ -102,9 +136,9 @@ fn fill_padding(job: &mut Job<'_>, layout: Layout, flip: u8) {
     columns[inside.end * layout.column_bytes()..].fill(zero_point ^ flip);
 }
 
-/// Interleaves the input rows under the kernel of output row `y`.
+/// Interleaves the input rows under the first `taps` rows of the kernel of output row `y`.
 #[inline(always)]
-fn interleave_rows<D: Dot>(dot: D, job: &mut Job<'_>, layout: Layout, y: usize) {
+fn interleave_rows<D: Dot>(dot: D, job: &mut Job<'_>, layout: Layout, (y, taps): (usize, usize)) {
     let (window, [height, width], channels) = (job.window, job.window.input, layout.channels);
     let src = Plane { data: as_bytes(job.src[0].data), pitch: job.src[0].pitch };
     let (columns, padding) = job.scratch.split_at_mut(layout.columns * layout.column_bytes());
@@ -115,16 +149,53 @@ fn interleave_rows<D: Dot>(dot: D, job: &mut Job<'_>, layout: Layout, y: usize) 
         for (tap, row) in rows.iter_mut().enumerate() {
             let ky = group * CHANNEL_GROUP + tap;
             let from = top.wrapping_add(ky * window.dilation[0]);
-            if ky < window.kernel[0] && from < height {
+            if ky < taps && from < height {
                 *row = Plane { data: &src.data[from * width * src.pitch..], pitch: src.pitch };
             }
         }
-        for (x, i) in layout.inside(window).enumerate() {
+        let inside = layout.inside(window);
+        if D::WIDE > 0 {
+            let to = &mut columns[inside.start * layout.column_bytes() + group * layout.group_bytes..];
+            interleave_wide(dot, rows, layout, to, inside.len());
+            continue;
+        }
+        for (x, i) in inside.enumerate() {
             let to = &mut columns[i * layout.column_bytes() + group * layout.group_bytes..];
             let [a, b, c, d] = rows;
             let pixels =
                 [pixel(a, x, channels), pixel(b, x, channels), pixel(c, x, channels), pixel(d, x, channels)];
             interleave(dot, pixels, &mut to[..layout.group_bytes]);
+        }
+    }
+}
+
+/// [`interleave`] for `count` columns, in blocks of [`Dot::WIDE`] channels.
+#[inline(always)]
+fn interleave_wide<D: Dot>(
+    dot: D,
+    rows: [Plane<'_, u8>; CHANNEL_GROUP],
+    layout: Layout,
+    to: &mut [u8],
+    count: usize,
+) {
+    if count == 0 {
+        return;
+    }
+    let channels = layout.channels;
+    let reaches = |row: &Plane<'_, u8>| row.data.len() >= (count - 1) * row.pitch + channels;
+    assert!(
+        rows.iter().all(reaches) && channels.next_multiple_of(BLOCK) * CHANNEL_GROUP <= layout.group_bytes
+    );
+    assert!(to.len() >= (count - 1) * layout.column_bytes() + layout.group_bytes);
+    for at in (0..channels).step_by(D::WIDE.max(1)) {
+        let block = D::WIDE.min(channels - at);
+        for x in 0..count {
+            // SAFETY: the lengths were compared.
+            unsafe {
+                let [a, b, c, d] = rows.map(|row| row.data.as_ptr().add(x * row.pitch + at));
+                let to = to.as_mut_ptr().add(x * layout.column_bytes() + at * CHANNEL_GROUP);
+                dot.interleave_wide([a, b, c, d], block, to);
+            }
         }
     }
 }
@@ -176,7 +247,7 @@ unsafe fn convolve<D: Dot, const NV: usize>(
     dot: D,
     job: &mut Job<'_>,
     layout: Layout,
-    panel: &Panel,
+    panel: (&Packed, &Panel),
     first: usize,
 ) {
     /// Neighbouring pixels that share the loads of the weights.
@@ -188,12 +259,12 @@ unsafe fn convolve<D: Dot, const NV: usize>(
         while x + PIXELS <= width {
             let acc = accumulate::<D, PIXELS, NV>(dot, job, layout, panel, x);
             let pixels = Pixels { first: first + x, count: PIXELS };
-            finish(dot, acc, job.packed, &mut job.output, panel, pixels);
+            finish(dot, acc, job.packed, &mut job.output, panel.1, pixels);
             x += PIXELS;
         }
         while x < width {
             let acc = accumulate::<D, 1, NV>(dot, job, layout, panel, x);
-            finish(dot, acc, job.packed, &mut job.output, panel, Pixels { first: first + x, count: 1 });
+            finish(dot, acc, job.packed, &mut job.output, panel.1, Pixels { first: first + x, count: 1 });
             x += 1;
         }
     }
@@ -208,10 +279,10 @@ unsafe fn accumulate<D: Dot, const P: usize, const NV: usize>(
     dot: D,
     job: &Job<'_>,
     layout: Layout,
-    panel: &Panel,
+    (packed, panel): (&Packed, &Panel),
     x: usize,
 ) -> [[D::Acc; NV]; P] {
-    let (window, packed) = (job.window, job.packed);
+    let window = job.window;
     let vector_bytes = D::LANES * CHANNEL_GROUP;
     let step = window.stride[1] * layout.column_bytes();
     let tap = window.dilation[1] * layout.column_bytes();

@@ -63,6 +63,34 @@ pub(crate) trait Dot: Copy {
     /// Vectors of groups: group `i` is byte `i` of each row, all flipped.
     fn interleave(self, rows: [&[u8; 16]; 4], to: &mut [u8; 64]);
 
+    /// Bytes of each row that [`Dot::interleave_wide`] takes at most; 0 where it is not there.
+    const WIDE: usize = 0;
+
+    /// As [`Dot::interleave`] for the first `count` bytes of longer rows; writes whole blocks of 16.
+    ///
+    /// # Safety
+    /// `count <= WIDE` bytes of each row are readable, four times as many in whole blocks at `to` writable.
+    unsafe fn interleave_wide(self, _rows: [*const u8; 4], _count: usize, _to: *mut u8) {
+        unreachable!("this instruction set interleaves blocks of 16")
+    }
+
+    /// As [`Dot::store_codes`], where no accumulator times its multiplier leaves the range of `i32`.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn store_fitting_codes<const NV: usize>(
+        self,
+        acc: [Self::Acc; NV],
+        multiplier: *const f32,
+        range: CodeRange,
+        to: *mut i8,
+        count: usize,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { self.store_codes(acc, multiplier, range, to, count) }
+    }
+
     /// Requantizes and stores the first `count` lanes of the vectors.
     ///
     /// # Safety

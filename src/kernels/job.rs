@@ -19,6 +19,8 @@ pub(crate) enum Output<'a> {
 pub(crate) struct Job<'a> {
     pub(crate) window: &'a Window,
     pub(crate) packed: &'a Packed,
+    /// Depthwise: the same with the weights one kernel row lower, where two output rows share their input.
+    pub(crate) lower: Option<&'a Packed>,
     pub(crate) src: &'a [Plane<'a, i8>],
     /// Bytes of a pixel that are read of each of `src`: whole groups of channels.
     pub(crate) source_bytes: &'a [usize],
@@ -75,7 +77,7 @@ macro_rules! for_each_row {
         for_each_row!($rows, $count, $row, $acc, $store, 0 1 2 3 4 5 6 7 8 9 10 11)
     };
     ($rows:ident, $count:expr, $row:ident, $acc:ident, $store:expr, $($i:literal)*) => {
-        $(if let Some(&$acc) = $rows.get($i) && $i < $count { let $row = $i; $store })*
+        { $(if let Some(&$acc) = $rows.get($i) && $i < $count { let $row = $i; $store })* }
     };
 }
 
@@ -102,9 +104,14 @@ pub(crate) unsafe fn finish<D: Dot, const MR: usize, const NV: usize>(
             Output::Codes { dst, range, .. } => {
                 let (range, pitch) = (*range, dst.pitch);
                 let to = dst.data.as_mut_ptr().add(pixels.first * pitch + panel.channel);
-                for_each_row!(acc, pixels.count, |row, acc| {
-                    dot.store_codes(acc, multiplier, range, to.add(row * pitch), channels)
-                });
+                match packed.fits {
+                    true => for_each_row!(acc, pixels.count, |row, acc| {
+                        dot.store_fitting_codes(acc, multiplier, range, to.add(row * pitch), channels)
+                    }),
+                    false => for_each_row!(acc, pixels.count, |row, acc| {
+                        dot.store_codes(acc, multiplier, range, to.add(row * pitch), channels)
+                    }),
+                }
             }
             Output::Reals(dst) => {
                 let pitch = dst.pitch;

@@ -265,38 +265,11 @@ pub fn table(
     }
 }
 
-/// Nearest neighbour: output `(y, x)` is input `(rows_from[y], columns_from[x])` of an image `width` wide.
-pub fn upsample(
-    (rows_from, columns_from, width): (&[usize], &[usize], usize),
-    channels: usize,
-    src: Plane<'_, i8>,
-    dst: PlaneMut<'_, i8>,
-    rows: Range<usize>,
-) {
-    for (out, y) in rows.enumerate() {
-        for (x, column) in columns_from.iter().enumerate() {
-            let (to, from) = (out * columns_from.len() + x, rows_from[y] * width + column);
-            for c in 0..channels {
-                dst.data[to * dst.pitch + c] = src.data[from * src.pitch + c];
-            }
-        }
-    }
-}
-
 /// Copies `channels` channels of each pixel.
 pub fn copy_channels(channels: usize, src: Plane<'_, i8>, dst: PlaneMut<'_, i8>, pixels: Range<usize>) {
     for (pixel, p) in pixels.enumerate() {
         for c in 0..channels {
             dst.data[pixel * dst.pitch + c] = src.data[p * src.pitch + c];
-        }
-    }
-}
-
-/// Output channel `i` is input channel `indices[i]`.
-pub fn gather_channels(indices: &[usize], src: Plane<'_, i8>, dst: PlaneMut<'_, i8>, pixels: Range<usize>) {
-    for (pixel, p) in pixels.enumerate() {
-        for (c, &from) in indices.iter().enumerate() {
-            dst.data[pixel * dst.pitch + c] = src.data[p * src.pitch + from];
         }
     }
 }
@@ -478,13 +451,8 @@ mod tests {
     fn codes_move_unchanged() {
         let src = Plane { data: &[1, 2, 3, 4, 5, 6], pitch: 3 };
         let mut out = [0; 4];
-        gather_channels(&[2, 0], src, PlaneMut { data: &mut out, pitch: 2 }, 0..2);
-        assert_eq!(out, [3, 1, 6, 4]);
         copy_channels(2, src, PlaneMut { data: &mut out, pitch: 2 }, 0..2);
         assert_eq!(out, [1, 2, 4, 5]);
-        let twice = ([0, 0, 1, 1].as_slice(), [0, 0, 1, 1].as_slice(), 2);
-        let rows = codes(8, |dst| upsample(twice, 1, plane(&[1, 2, 3, 4]), dst, 1..3));
-        assert_eq!(rows, [1, 1, 2, 2, 3, 3, 4, 4]);
     }
 
     /// `QuantizeLinear` of ONNX: y = saturate(round_half_even(x / scale) + zero_point).

@@ -200,8 +200,21 @@ fn copy_flipped(from: &[u8], flip: u8, to: &mut [u8]) {
         64.. => flip_pieces::<64>(from, flip, to),
         32.. => flip_pieces::<32>(from, flip, to),
         16.. => flip_pieces::<16>(from, flip, to),
-        8.. => flip_ends::<8>(from, flip, to),
-        _ => flip_ends::<4>(from, flip, to),
+        8.. => {
+            // Integers: the compiler would treat these few bytes one by one.
+            let flip = u64::from_ne_bytes([flip; 8]);
+            if let (Some(first), Some(last)) = (from.first_chunk(), from.last_chunk()) {
+                let (first, last) = (u64::from_ne_bytes(*first) ^ flip, u64::from_ne_bytes(*last) ^ flip);
+                let rest = to.len() - 8;
+                to[..8].copy_from_slice(&first.to_ne_bytes());
+                to[rest..].copy_from_slice(&last.to_ne_bytes());
+            }
+        }
+        _ => {
+            if let (Some(to), Some(from)) = (to.first_chunk_mut(), from.first_chunk()) {
+                *to = (u32::from_ne_bytes(*from) ^ u32::from_ne_bytes([flip; 4])).to_ne_bytes();
+            }
+        }
     }
 }
 
@@ -210,18 +223,9 @@ fn flip_pieces<const LEN: usize>(from: &[u8], flip: u8, to: &mut [u8]) {
     for (to, from) in to.as_chunks_mut::<LEN>().0.iter_mut().zip(from.as_chunks().0) {
         *to = flipped(from, flip);
     }
-    if let (Some(to), Some(from)) = (to.last_chunk_mut::<LEN>(), from.last_chunk()) {
-        *to = flipped(from, flip);
-    }
-}
-
-/// As [`flip_pieces`], of at most two pieces.
-#[inline(always)]
-fn flip_ends<const LEN: usize>(from: &[u8], flip: u8, to: &mut [u8]) {
-    if let (Some(to), Some(from)) = (to.first_chunk_mut::<LEN>(), from.first_chunk()) {
-        *to = flipped(from, flip);
-    }
-    if let (Some(to), Some(from)) = (to.last_chunk_mut::<LEN>(), from.last_chunk()) {
+    if !to.len().is_multiple_of(LEN)
+        && let (Some(to), Some(from)) = (to.last_chunk_mut::<LEN>(), from.last_chunk())
+    {
         *to = flipped(from, flip);
     }
 }

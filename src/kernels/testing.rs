@@ -70,7 +70,14 @@ pub(super) fn window(kernel_max: usize) -> impl Strategy<Value = Window> {
         (1..9usize, 1..20usize).prop_map(move |(h, w)| of([h, h, 1, 1, 1, 0], [w, w, 1, 1, 1, 0]));
     let same = (1..9usize, 1..20usize)
         .prop_map(move |(h, w)| of([h, h.div_ceil(2), 3, 2, 1, 1], [w, w.div_ceil(2), 3, 2, 1, 1]));
-    prop_oneof![2 => any, 1 => pointwise, 1 => same]
+    // Rows of several tiles, the last one seldom full.
+    let wide = (1..4usize, 12..60usize, 2..5usize, 1..3usize, 0..3usize).prop_map(
+        move |(height, width, kernel, stride, pad)| {
+            let input = (width - 1) * stride + kernel;
+            of([height, height, 1, 1, 1, 0], [input.saturating_sub(2 * pad), width, kernel, stride, 1, pad])
+        },
+    );
+    prop_oneof![2 => any, 1 => pointwise, 1 => same, 1 => wide]
 }
 
 /// Deterministic bytes, extremes included: cheaper than a strategy where there are thousands.

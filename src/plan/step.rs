@@ -8,8 +8,11 @@ use crate::tensor::{Quant, Shape};
 use crate::threads::Pool;
 use std::ops::Range;
 
-/// Fewest multiply-accumulates (or bytes moved) that are worth waking another thread for.
-const PART_WORK_MIN: u64 = 1 << 16;
+/// Least work of a part, in elements of the result: about half a microsecond, what it takes to hand it over.
+const PART_WORK_MIN: u64 = 1 << 14;
+
+/// Multiply-accumulates that take as long as moving one element.
+const MACS_PER_ELEMENT: u64 = 8;
 
 /// What a kernel does, with all its parameters bound. It allocates nothing and cannot fail.
 pub type Run = Box<dyn Fn(&mut Part<'_>) + Send + Sync>;
@@ -53,7 +56,7 @@ impl Step {
     /// [`Plan::scratch_bytes`](super::Plan::scratch_bytes) for each thread, starts at `scratch`.
     pub fn run(&self, memory: &Memory, offsets: &[usize], scratch: usize, pool: &Pool) {
         let units = if self.work.unit == 0 { 1 } else { self.write.pixels().div_ceil(self.work.unit) };
-        let work = self.work.macs.max(self.write.extent() as u64);
+        let work = (self.work.macs / MACS_PER_ELEMENT).max(self.write.extent() as u64);
         let parts = pool.threads().min(units).min((work / PART_WORK_MIN) as usize).max(1);
         let each = units.div_ceil(parts);
         pool.run(parts, &|index| {
