@@ -74,23 +74,6 @@ pub(crate) trait Dot: Copy {
         unreachable!("this instruction set interleaves blocks of 16")
     }
 
-    /// As [`Dot::store_codes`], where no accumulator times its multiplier leaves the range of `i32`.
-    ///
-    /// # Safety
-    /// As there.
-    #[inline(always)]
-    unsafe fn store_fitting_codes<const NV: usize>(
-        self,
-        acc: [Self::Acc; NV],
-        multiplier: *const f32,
-        range: CodeRange,
-        to: *mut i8,
-        count: usize,
-    ) {
-        // SAFETY: the caller's.
-        unsafe { self.store_codes(acc, multiplier, range, to, count) }
-    }
-
     /// Requantizes and stores the first `count` lanes of the vectors.
     ///
     /// # Safety

@@ -77,7 +77,7 @@ macro_rules! for_each_row {
         for_each_row!($rows, $count, $row, $acc, $store, 0 1 2 3 4 5 6 7 8 9 10 11)
     };
     ($rows:ident, $count:expr, $row:ident, $acc:ident, $store:expr, $($i:literal)*) => {
-        { $(if let Some(&$acc) = $rows.get($i) && $i < $count { let $row = $i; $store })* }
+        $(if let Some(&$acc) = $rows.get($i) && $i < $count { let $row = $i; $store })*
     };
 }
 
@@ -104,14 +104,9 @@ pub(crate) unsafe fn finish<D: Dot, const MR: usize, const NV: usize>(
             Output::Codes { dst, range, .. } => {
                 let (range, pitch) = (*range, dst.pitch);
                 let to = dst.data.as_mut_ptr().add(pixels.first * pitch + panel.channel);
-                match packed.fits {
-                    true => for_each_row!(acc, pixels.count, |row, acc| {
-                        dot.store_fitting_codes(acc, multiplier, range, to.add(row * pitch), channels)
-                    }),
-                    false => for_each_row!(acc, pixels.count, |row, acc| {
-                        dot.store_codes(acc, multiplier, range, to.add(row * pitch), channels)
-                    }),
-                }
+                for_each_row!(acc, pixels.count, |row, acc| {
+                    dot.store_codes(acc, multiplier, range, to.add(row * pitch), channels)
+                });
             }
             Output::Reals(dst) => {
                 let pitch = dst.pitch;

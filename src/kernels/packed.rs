@@ -49,8 +49,6 @@ pub(crate) struct Packed {
     pub(crate) weights: AlignedBytes,
     pub(crate) bias: Vec<i32>,
     pub(crate) multiplier: Vec<f32>,
-    /// Whether no input takes an accumulator times its multiplier out of `i32`: so in all but contrived networks.
-    pub(crate) fits: bool,
 }
 
 /// A matrix to pack: `weight(channel, k)` for `k` below `4 · groups`.
@@ -79,17 +77,11 @@ impl Packed {
             weights: AlignedBytes::zeroed(vectors * lanes * groups * CHANNEL_GROUP),
             bias: vec![0; vectors * lanes],
             multiplier: vec![0.0; vectors * lanes],
-            fits: true,
         };
         packed.multiplier[..channels].copy_from_slice(matrix.multiplier);
         for channel in 0..channels {
-            let weights = (0..groups * CHANNEL_GROUP).map(|k| i32::from((matrix.weight)(channel, k)));
-            let (sum, size) = weights.fold((0i32, 0u64), |(sum, size), w| {
-                (sum.wrapping_add(w), size + u64::from(w.unsigned_abs()))
-            });
-            let most = size as f64 * 255.0 + f64::from(matrix.bias[channel]).abs();
-            let scaled = most * f64::from(matrix.multiplier[channel]).abs();
-            packed.fits &= most.max(scaled) < f64::from(1 << 30);
+            let sum = (0..groups * CHANNEL_GROUP).map(|k| i32::from((matrix.weight)(channel, k)));
+            let sum = sum.fold(0i32, i32::wrapping_add);
             packed.bias[channel] = matrix.bias[channel].wrapping_sub(matrix.zero_point.wrapping_mul(sum));
         }
         let vector_bytes = lanes * CHANNEL_GROUP;

@@ -98,47 +98,6 @@ fn first_lanes(count: usize) -> u64 {
     u64::MAX >> (64 - count.clamp(1, 64))
 }
 
-/// Accumulators in steps of the output grid: scaled, cut, rounded.
-///
-/// # Safety
-/// The CPU has AVX-512 F; `16 · NV` multipliers are readable.
-#[inline(always)]
-unsafe fn steps<const NV: usize>(
-    acc: [__m512i; NV],
-    multiplier: *const f32,
-    cut: impl Fn(__m512) -> __m512,
-) -> [__m512i; 4] {
-    // SAFETY: the caller's.
-    unsafe {
-        let mut steps = [_mm512_setzero_si512(); 4];
-        for (v, (steps, acc)) in steps.iter_mut().zip(acc).enumerate() {
-            let scale = _mm512_loadu_ps(multiplier.add(v * Avx512Vnni::LANES));
-            *steps = _mm512_cvtps_epi32(cut(_mm512_mul_ps(_mm512_cvtepi32_ps(acc), scale)));
-        }
-        steps
-    }
-}
-
-/// Adds the zero point to steps of the output grid, clamps and stores the first `count` codes.
-///
-/// # Safety
-/// The CPU has AVX-512 BW; `count <= 64` codes are writable.
-#[inline(always)]
-unsafe fn store_steps(steps: [__m512i; 4], range: CodeRange, to: *mut i8, count: usize) {
-    // SAFETY: the caller's; the mask keeps the store within `count`.
-    unsafe {
-        let zero_point = _mm512_set1_epi16(i16::from(range.zero_point));
-        let low = _mm512_adds_epi16(_mm512_packs_epi32(steps[0], steps[1]), zero_point);
-        let high = _mm512_adds_epi16(_mm512_packs_epi32(steps[2], steps[3]), zero_point);
-        // Packing works within 128-bit lanes: lane l now holds four codes of each vector.
-        let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-        let codes = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
-        let codes = _mm512_max_epi8(codes, _mm512_set1_epi8(range.lo));
-        let codes = _mm512_min_epi8(codes, _mm512_set1_epi8(range.hi));
-        _mm512_mask_storeu_epi8(to, first_lanes(count), codes);
-    }
-}
-
 impl Dot for Avx512Vnni {
     const LANES: usize = 16;
     const FLIP: u8 = 0x80;
@@ -213,27 +172,26 @@ impl Dot for Avx512Vnni {
         to: *mut i8,
         count: usize,
     ) {
-        // What is too large must be cut before it becomes an integer; what is too small becomes i32::MIN, which
-        // the saturating steps that follow carry down to the smallest code.
-        // SAFETY: the caller's; `self` proves the CPU.
+        // SAFETY: the caller's; `self` proves the CPU; the mask keeps stores within `count`.
         unsafe {
             let above = _mm512_set1_ps(f32::from(i16::from(range.hi) - i16::from(range.zero_point)));
-            let steps = steps(acc, multiplier, |real| _mm512_min_ps(real, above));
-            store_steps(steps, range, to, count);
+            let mut steps = [_mm512_setzero_si512(); 4];
+            for (v, (steps, acc)) in steps.iter_mut().zip(acc).enumerate() {
+                let scale = _mm512_loadu_ps(multiplier.add(v * Self::LANES));
+                let real = _mm512_mul_ps(_mm512_cvtepi32_ps(acc), scale);
+                // What is too large must be cut before it becomes an integer; what is too small becomes
+                // i32::MIN, which the saturating steps below carry down to the smallest code.
+                *steps = _mm512_cvtps_epi32(_mm512_min_ps(real, above));
+            }
+            let zero_point = _mm512_set1_epi16(i16::from(range.zero_point));
+            let low = _mm512_adds_epi16(_mm512_packs_epi32(steps[0], steps[1]), zero_point);
+            let high = _mm512_adds_epi16(_mm512_packs_epi32(steps[2], steps[3]), zero_point);
+            // Packing works within 128-bit lanes: lane l now holds four codes of each vector.
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let codes = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
+            let codes = _mm512_max_epi8(codes, _mm512_set1_epi8(range.lo));
+            _mm512_mask_storeu_epi8(to, first_lanes(count), codes);
         }
-    }
-
-    #[inline(always)]
-    unsafe fn store_fitting_codes<const NV: usize>(
-        self,
-        acc: [__m512i; NV],
-        multiplier: *const f32,
-        range: CodeRange,
-        to: *mut i8,
-        count: usize,
-    ) {
-        // SAFETY: the caller's; `self` proves the CPU.
-        unsafe { store_steps(steps(acc, multiplier, |real| real), range, to, count) }
     }
 
     #[inline(always)]
