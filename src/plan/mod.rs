@@ -69,11 +69,6 @@ impl Loc {
         }
     }
 
-    /// Whether pixels follow each other without a gap.
-    pub fn is_dense(&self) -> bool {
-        self.pitch == self.channels() || self.pixels() <= 1
-    }
-
     /// Elements from one index to the next, per physical dimension.
     pub fn strides(&self) -> Vec<usize> {
         let mut strides = vec![1; self.dims.len()];

@@ -156,9 +156,7 @@ impl<'a> Translator<'a> {
                 scale => Unary::Affine { scale, shift: 0.0 },
             },
             kind => {
-                let what = format!(
-                    "the layer type {kind} is not supported; a build with the feature `ncnn` runs it with `--engine ncnn`"
-                );
+                let what = format!("the layer type {kind} is not supported here; ncnn itself may run it");
                 return Err(Error::unsupported(what));
             }
         };

@@ -313,7 +313,7 @@ fn broken_layers_are_refused_with_line_and_layer() {
         ("ReLU r 1 1 in in".into(), "made by two layers"),
         ("ReLU r 1 1 in out 7=3".into(), "parameter 7 is not known"),
         ("ReLU r 2 1 in in out".into(), "2 inputs and 1 outputs"),
-        ("LSTM l 1 1 in out 0=4".into(), "--engine ncnn"),
+        ("LSTM l 1 1 in out 0=4".into(), "ncnn itself"),
         ("Interp i 1 1 in out 0=3".into(), "bicubic"),
         ("Softmax s 1 1 in out 0=1".into(), "the old way"),
         ("Input j 0 1 j".into(), "a second network input"),
