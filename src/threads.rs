@@ -1,11 +1,13 @@
 //! A pool of parked threads that share the parts of one step at a time.
 //!
-//! [`Pool::run`] allocates nothing, so it may be called on the hot path. A worker spins for a short bounded
-//! time after its last part, since the next step follows at once, and then sleeps until there is work: an
-//! idle pool uses no CPU.
+//! A part belongs to the same thread in every step, so that a thread finds in its cache what it made one step
+//! before; who has nothing left to do takes over the parts of a thread that did not come. [`Pool::run`]
+//! allocates nothing, so it may be called on the hot path. A worker spins for a short bounded time after its
+//! last part, since the next step follows at once, and then sleeps until there is work: an idle pool uses no
+//! CPU.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -15,24 +17,35 @@ const SPIN_ROUNDS: u32 = 4000;
 /// One call of [`Pool::run`], as the workers see it.
 #[derive(Clone, Copy)]
 struct Job {
-    /// Borrowed from the caller, who does not return before every part is done.
-    work: &'static (dyn Fn(usize) + Sync),
-    parts: u32,
+    /// Borrowed from the caller: valid as long as not every part is done.
+    work: *const (dyn Fn(usize) + Sync),
+    parts: usize,
     /// Distinguishes this call from those before it.
     serial: u32,
 }
 
+// SAFETY: what it points to is `Sync`.
+unsafe impl Send for Job {}
+
+/// Who waits without spinning, and what for.
 #[derive(Default)]
+struct Waiting {
+    job: Option<Job>,
+    sleepers: usize,
+    caller: bool,
+}
+
 struct Shared {
-    job: Mutex<Option<Job>>,
+    waiting: Mutex<Waiting>,
     wake: Condvar,
-    /// Serial of the current job, for spinning workers.
-    serial: AtomicU64,
-    /// Serial in the high half, next unclaimed part in the low half: a worker that comes late for one job
-    /// cannot claim a part of the next.
-    claim: AtomicU64,
-    done: AtomicUsize,
     all_done: Condvar,
+    /// Serial of the current job, for spinning workers.
+    serial: AtomicU32,
+    /// Per thread: serial of the last job in which somebody took its parts. Parts of the job before are all
+    /// taken when a job begins, so whoever comes late for that one finds nothing to take.
+    taken: Box<[AtomicU32]>,
+    /// Threads whose parts are done.
+    done: AtomicUsize,
     panicked: AtomicBool,
     stop: AtomicBool,
 }
@@ -50,51 +63,68 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Waits for `ready`, for a short time; whether it came.
+fn spin(ready: impl Fn() -> bool) -> bool {
+    for _ in 0..SPIN_ROUNDS {
+        if ready() {
+            return true;
+        }
+        std::hint::spin_loop();
+    }
+    false
+}
+
 impl Shared {
-    /// Runs parts of `job` until none is left.
-    fn work(&self, job: Job) {
-        let tag = u64::from(job.serial) << 32;
-        loop {
-            let now = self.claim.load(Ordering::Acquire);
-            if now & !0xffff_ffff != tag || (now as u32) >= job.parts {
-                return;
-            }
-            if self.claim.compare_exchange_weak(now, now + 1, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-                continue;
-            }
-            if catch_unwind(AssertUnwindSafe(|| (job.work)(now as u32 as usize))).is_err() {
-                self.panicked.store(true, Ordering::Release);
-            }
-            if self.done.fetch_add(1, Ordering::AcqRel) + 1 == job.parts as usize {
-                // The lock orders this after a caller's check that decided to sleep.
-                drop(lock(&self.job));
-                self.all_done.notify_all();
+    /// Runs the parts of thread `own`, then those that no thread has begun.
+    fn work(&self, job: Job, own: usize) {
+        let shares = job.parts.min(self.taken.len());
+        for share in (0..shares).map(|i| (own + i) % self.taken.len().max(1)) {
+            if share < shares && self.take(share, job.serial) {
+                self.run_share(job, share, shares);
             }
         }
     }
 
-    /// A worker's life: spin a while for the next job, sleep, work.
-    fn serve(&self) {
+    /// Claims the parts of thread `share`.
+    fn take(&self, share: usize, serial: u32) -> bool {
+        let taken = &self.taken[share];
+        let last = taken.load(Ordering::Acquire);
+        let is_older = serial.wrapping_sub(last) as i32 > 0;
+        is_older && taken.compare_exchange(last, serial, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    fn run_share(&self, job: Job, share: usize, shares: usize) {
+        let parts = (share..job.parts).step_by(self.taken.len());
+        // SAFETY: the parts of this share are taken but not done, so the caller still waits.
+        let work = unsafe { &*job.work };
+        if catch_unwind(AssertUnwindSafe(|| parts.for_each(work))).is_err() {
+            self.panicked.store(true, Ordering::Release);
+        }
+        if self.done.fetch_add(1, Ordering::AcqRel) + 1 == shares && lock(&self.waiting).caller {
+            self.all_done.notify_all();
+        }
+    }
+
+    /// The life of worker `own`: spin a while for the next job, sleep, work.
+    fn serve(&self, own: usize) {
         let mut seen = 0;
         loop {
-            for _ in 0..SPIN_ROUNDS {
-                if self.serial.load(Ordering::Acquire) != seen {
-                    break;
-                }
-                std::hint::spin_loop();
-            }
-            let mut guard = lock(&self.job);
-            while self.serial.load(Ordering::Acquire) == seen && !self.stop.load(Ordering::Acquire) {
-                guard = self.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
+            let news = || self.serial.load(Ordering::Acquire) != seen || self.stop.load(Ordering::Acquire);
+            spin(news);
+            let mut waiting = lock(&self.waiting);
+            while !news() {
+                waiting.sleepers += 1;
+                waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                waiting.sleepers -= 1;
             }
             if self.stop.load(Ordering::Acquire) {
                 return;
             }
             seen = self.serial.load(Ordering::Acquire);
-            let job = *guard;
-            drop(guard);
+            let job = waiting.job;
+            drop(waiting);
             if let Some(job) = job {
-                self.work(job);
+                self.work(job, own);
             }
         }
     }
@@ -103,7 +133,16 @@ impl Shared {
 impl Pool {
     /// A pool in which `threads` threads work, the caller of [`Pool::run`] being one of them.
     pub fn new(threads: usize) -> Self {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            waiting: Mutex::default(),
+            wake: Condvar::new(),
+            all_done: Condvar::new(),
+            serial: AtomicU32::new(0),
+            taken: (0..threads.max(1)).map(|_| AtomicU32::new(0)).collect(),
+            done: AtomicUsize::new(0),
+            panicked: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+        });
         let (started, starts) = std::sync::mpsc::channel();
         let workers: Vec<JoinHandle<()>> = (1..threads)
             .map(|i| {
@@ -113,7 +152,7 @@ impl Pool {
                     // The pool may be gone already; then `serve` returns at once.
                     let _ = started.send(());
                     drop(started);
-                    shared.serve()
+                    shared.serve(i)
                 })
             })
             // A system that refuses more threads gets the ones it allows.
@@ -132,53 +171,55 @@ impl Pool {
     /// Calls `work(0)` … `work(parts − 1)`, each once, on all threads; returns when all have returned.
     ///
     /// # Panics
-    /// If `work` panicked in any part.
+    /// If `work` panicked in any part; other parts may then not have run.
     pub fn run(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
         if parts <= 1 || self.workers.is_empty() {
             return (0..parts).for_each(work);
         }
         let mut turn = lock(&self.turn);
         *turn = turn.wrapping_add(1);
-        // SAFETY: only the lifetime changes. A worker calls `work` only for a part that it claimed, every
-        // claimed part is counted in `done`, and this function does not return before `done` is `parts`;
-        // the serial in `claim` keeps workers that hold an older job from claiming.
-        let work: &'static (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(work) };
-        let job = Job { work, parts: parts as u32, serial: *turn };
+        // SAFETY: only the lifetime changes. A worker calls `work` only for parts that it took, all parts that
+        // were taken are counted in `done`, and this function does not return before all are; the serial keeps
+        // workers that hold an older job from taking any.
+        let work: *const (dyn Fn(usize) + Sync) =
+            unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), _>(work) };
+        let job = Job { work, parts, serial: *turn };
         let shared = &*self.shared;
         shared.done.store(0, Ordering::Release);
-        shared.claim.store(u64::from(job.serial) << 32, Ordering::Release);
-        let mut guard = lock(&shared.job);
-        *guard = Some(job);
-        shared.serial.fetch_add(1, Ordering::AcqRel);
-        drop(guard);
-        shared.wake.notify_all();
-        shared.work(job);
-        self.await_done(parts);
-        *lock(&shared.job) = None;
+        let mut waiting = lock(&shared.waiting);
+        waiting.job = Some(job);
+        shared.serial.store(job.serial, Ordering::Release);
+        let someone_sleeps = waiting.sleepers > 0;
+        drop(waiting);
+        // A wake-up is a system call: only where there is somebody to wake.
+        if someone_sleeps {
+            shared.wake.notify_all();
+        }
+        shared.work(job, 0);
+        self.await_done(parts.min(shared.taken.len()));
         if shared.panicked.swap(false, Ordering::AcqRel) {
             panic!("a part of a step panicked");
         }
     }
 
-    fn await_done(&self, parts: usize) {
-        let finished = || self.shared.done.load(Ordering::Acquire) == parts;
-        for _ in 0..SPIN_ROUNDS {
-            if finished() {
-                return;
-            }
-            std::hint::spin_loop();
+    fn await_done(&self, shares: usize) {
+        let finished = || self.shared.done.load(Ordering::Acquire) == shares;
+        if spin(finished) {
+            return;
         }
-        let mut guard = lock(&self.shared.job);
+        let mut waiting = lock(&self.shared.waiting);
+        waiting.caller = true;
         while !finished() {
-            guard = self.shared.all_done.wait(guard).unwrap_or_else(PoisonError::into_inner);
+            waiting = self.shared.all_done.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+        waiting.caller = false;
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
-        drop(lock(&self.shared.job));
+        drop(lock(&self.shared.waiting));
         self.shared.wake.notify_all();
         for worker in self.workers.drain(..) {
             let _ = worker.join();

@@ -55,7 +55,7 @@ impl ConvI8 {
         runs: &[usize],
         epilogue: Epilogue,
     ) -> Self {
-        let kernels = arch::kernels(isa);
+        let kernels = arch::dense_kernels(isa, window.output[0] * window.output[1]);
         let (inputs, taps) = (filter.in_channels, window.kernel[0] * window.kernel[1]);
         check(&window, filter, taps * inputs);
         assert!(runs.len() <= RUNS_MAX && !runs.contains(&0) && runs.iter().sum::<usize>() == inputs);
@@ -109,7 +109,7 @@ impl ConvI8 {
                 weight,
                 bias: filter.bias,
                 multiplier: epilogue.multiplier(channels),
-                zero_point: i32::from(filter.zero_point) + i32::from(kernels.flip),
+                zero_point: i32::from(filter.zero_point) + i32::from(kernels.depthwise_flip),
             };
             Packed::new((kernels.lanes, kernels.halves), kernels.tiles.len(), &matrix)
         };

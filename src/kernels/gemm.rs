@@ -56,6 +56,26 @@ impl Lines {
         Lines { count: 1, bytes, groups: row_bytes / CHANNEL_GROUP, step: row_bytes, pixels, rows: false }
     }
 
+    /// Lines of taps of a pixel.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Groups of a pixel in each line.
+    pub(crate) fn groups(&self) -> usize {
+        self.groups
+    }
+
+    /// Bytes from pixel to pixel within a line.
+    pub(crate) fn step(&self) -> usize {
+        self.step
+    }
+
+    /// First byte of a pixel in a line.
+    pub(crate) fn start(&self, line: usize, pixel: usize) -> usize {
+        line * self.bytes + pixel * self.step
+    }
+
     /// Bytes of all lines.
     fn len(&self) -> usize {
         self.count * self.bytes
@@ -74,17 +94,59 @@ fn check(job: &Job<'_>, lines: &Lines, lanes: usize) {
     assert!(job.scratch.len() >= lines.scratch_bytes(), "scratch too small");
 }
 
+/// How a tile is multiplied with the weights.
+pub(crate) trait Multiply {
+    /// Accumulators of a vector.
+    const LANES: usize;
+    /// See [`Dot::FLIP`].
+    const FLIP: u8;
+    /// Pixels of a tile.
+    const PIXELS: usize;
+
+    /// Before the first tile.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set.
+    #[inline(always)]
+    unsafe fn start(&mut self, _lines: &Lines) {}
+
+    /// Multiplies the tile that begins with pixel `at` of the lines with all panels.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set; [`check`] passed; the lines have room for whole tiles.
+    unsafe fn tile(&mut self, job: &mut Job<'_>, tile: Pixels, at: (&Lines, usize));
+
+    /// Stores what is left to store of the tiles so far.
+    ///
+    /// # Safety
+    /// As [`Multiply::tile`].
+    #[inline(always)]
+    unsafe fn flush(&mut self, _job: &mut Job<'_>) {}
+}
+
 /// Runs a job in tiles of `MR` pixels and panels of at most `NV` vectors.
 ///
 /// # Safety
 /// The caller's instruction set is that of `dot`, and `packed` was made for it.
 #[inline(always)]
 pub(crate) unsafe fn conv<D: Dot, const MR: usize, const NV: usize>(dot: D, job: &mut Job<'_>) {
-    let lines = Lines::new(job.window, job.source_bytes.iter().sum(), MR);
-    check(job, &lines, D::LANES);
+    // SAFETY: the caller's.
+    unsafe { run(Registers::<D, MR, NV>(dot), job) }
+}
+
+/// Runs a job tile by tile.
+///
+/// # Safety
+/// The caller's instruction set is that of `kernel`, and `packed` was made for it.
+#[inline(always)]
+pub(crate) unsafe fn run<M: Multiply>(mut kernel: M, job: &mut Job<'_>) {
+    let lines = Lines::new(job.window, job.source_bytes.iter().sum(), M::PIXELS);
+    check(job, &lines, M::LANES);
     let pixels = job.rows.len() * job.window.output[1];
-    let mut taps = Taps::new(job, D::FLIP);
+    let mut taps = Taps::new(job, M::FLIP);
     let mut waiting = 0;
+    // SAFETY: the caller's.
+    unsafe { kernel.start(&lines) };
     for first in (0..pixels).step_by(lines.pixels) {
         let count = lines.pixels.min(pixels - first);
         match lines.rows {
@@ -94,26 +156,43 @@ pub(crate) unsafe fn conv<D: Dot, const MR: usize, const NV: usize>(dot: D, job:
             }
             false => taps.lay_out(count, &mut job.scratch[..count * lines.step]),
         }
-        for at in (0..count).step_by(MR) {
-            let tile = Pixels { first: first + at, count: MR.min(count - at) };
-            // SAFETY: `check` compared every length with what the tile reads and writes; the lines have room
-            // for whole tiles.
-            unsafe {
-                match tile.count {
-                    1 => multiply::<D, 1, NV>(dot, job, tile, (&lines, at)),
-                    _ => multiply::<D, MR, NV>(dot, job, tile, (&lines, at)),
-                }
+        // SAFETY: `check` compared every length with what a tile reads and writes; the lines have room for
+        // whole tiles; the look-up belongs to the caller's instruction set.
+        unsafe {
+            for at in (0..count).step_by(M::PIXELS) {
+                let tile = Pixels { first: first + at, count: M::PIXELS.min(count - at) };
+                kernel.tile(job, tile, (&lines, at));
+            }
+            kernel.flush(job);
+            job.look_up(&mut waiting, first + count);
+        }
+    }
+}
+
+/// Sums in registers: `MR` pixels by `NV` vectors.
+struct Registers<D, const MR: usize, const NV: usize>(D);
+
+impl<D: Dot, const MR: usize, const NV: usize> Multiply for Registers<D, MR, NV> {
+    const LANES: usize = D::LANES;
+    const FLIP: u8 = D::FLIP;
+    const PIXELS: usize = MR;
+
+    #[inline(always)]
+    unsafe fn tile(&mut self, job: &mut Job<'_>, tile: Pixels, at: (&Lines, usize)) {
+        // SAFETY: the caller's.
+        unsafe {
+            match tile.count {
+                1 => multiply::<D, 1, NV>(self.0, job, tile, at),
+                _ => multiply::<D, MR, NV>(self.0, job, tile, at),
             }
         }
-        // SAFETY: the look-up belongs to the caller's instruction set.
-        unsafe { job.look_up(&mut waiting, first + count) };
     }
 }
 
 /// All panels of a tile that begins with pixel `at` of the lines.
 ///
 /// # Safety
-/// As [`conv`], after [`check`].
+/// As [`Multiply::tile`].
 #[inline(always)]
 unsafe fn multiply<D: Dot, const MR: usize, const NV: usize>(
     dot: D,

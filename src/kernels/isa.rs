@@ -1,5 +1,8 @@
 //! Instruction sets: which ones there are, and which ones this CPU has.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
+
 #[cfg(target_arch = "aarch64")]
 use std::arch::is_aarch64_feature_detected;
 use std::fmt;
@@ -16,6 +19,8 @@ pub enum Isa {
     AvxVnni,
     /// x86-64 with AVX-512 (F, BW, VL) and its int8 dot product VNNI.
     Avx512Vnni,
+    /// x86-64 with the same and AMX, which multiplies whole matrices.
+    Amx,
     /// 64-bit ARM: NEON is part of the architecture.
     Neon,
     /// 64-bit ARM with the int8 dot product of ARMv8.2.
@@ -26,7 +31,7 @@ pub enum Isa {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IsaError {
     /// Not the name of an instruction set.
-    #[error("unknown instruction set {0:?}; known are scalar, avx2, avxvnni, avx512vnni, neon, dotprod")]
+    #[error("unknown instruction set {0:?}; known are scalar, avx2, avxvnni, avx512vnni, amx, neon, dotprod")]
     Unknown(String),
     /// The CPU lacks it.
     #[error("this CPU lacks {wanted}; it has {}", list(.has))]
@@ -44,8 +49,8 @@ fn list(isas: &[Isa]) -> String {
 
 impl Isa {
     /// All instruction sets, of every architecture.
-    pub const ALL: [Isa; 6] =
-        [Isa::Scalar, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::Neon, Isa::Dotprod];
+    pub const ALL: [Isa; 7] =
+        [Isa::Scalar, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::Amx, Isa::Neon, Isa::Dotprod];
 
     /// Whether this CPU has it.
     pub fn is_available(self) -> bool {
@@ -62,6 +67,8 @@ impl Isa {
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512vnni")
             }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Amx => Isa::Avx512Vnni.is_available() && amx::is_permitted(),
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => is_aarch64_feature_detected!("neon"),
             #[cfg(target_arch = "aarch64")]
@@ -97,6 +104,7 @@ impl Isa {
             Isa::Avx2 => "avx2",
             Isa::AvxVnni => "avxvnni",
             Isa::Avx512Vnni => "avx512vnni",
+            Isa::Amx => "amx",
             Isa::Neon => "neon",
             Isa::Dotprod => "dotprod",
         }

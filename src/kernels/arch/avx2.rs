@@ -27,6 +27,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         lanes: Avx2::LANES,
         halves: Avx2::HALVES,
         flip: Avx2::FLIP,
+        depthwise_flip: Avx2::FLIP,
         // 8 of the 16 registers hold accumulators; a dot product needs three more, and its operands.
         tiles: &[tile!(Avx2, "avx2", "avx2-gemm-4x8", 4, 1), tile!(Avx2, "avx2", "avx2-gemm-4x16", 4, 2)],
         depthwise_name: "avx2-depthwise-4x16",

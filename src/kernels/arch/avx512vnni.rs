@@ -9,7 +9,7 @@ use std::arch::x86_64::*;
 
 /// Proof that the CPU has AVX-512 F, BW, VL and VNNI.
 #[derive(Clone, Copy)]
-struct Avx512Vnni;
+pub(super) struct Avx512Vnni;
 
 /// `None` where the CPU lacks the instruction set.
 pub(super) fn kernels() -> Option<Kernels> {
@@ -18,6 +18,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         lanes: Avx512Vnni::LANES,
         halves: Avx512Vnni::HALVES,
         flip: Avx512Vnni::FLIP,
+        depthwise_flip: Avx512Vnni::FLIP,
         // 24 of the 32 registers hold accumulators, 1 to 4 weights, one the activations.
         tiles: &[
             tile!(Avx512Vnni, "avx512f,avx512bw,avx512vl,avx512vnni", "avx512vnni-gemm-12x16", 12, 1),

@@ -16,6 +16,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         lanes: AvxVnni::LANES,
         halves: AvxVnni::HALVES,
         flip: AvxVnni::FLIP,
+        depthwise_flip: AvxVnni::FLIP,
         // 12 of the 16 registers hold accumulators, two weights, one the activations.
         tiles: &[
             tile!(AvxVnni, "avx2,avxvnni", "avxvnni-gemm-12x8", 12, 1),

@@ -17,6 +17,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         lanes: Dotprod::LANES,
         halves: Dotprod::HALVES,
         flip: Dotprod::FLIP,
+        depthwise_flip: Dotprod::FLIP,
         // Up to 21 of the 32 registers hold accumulators, 1 to 4 weights, the others activations.
         tiles: &[
             tile!(Dotprod, "neon,dotprod", "dotprod-gemm-10x4", 10, 1),

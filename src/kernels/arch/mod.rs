@@ -4,6 +4,8 @@
 //! reached through [`Kernels`], and a record of kernels only through [`kernels`], which asks the CPU.
 
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512vnni;
@@ -52,7 +54,7 @@ macro_rules! per_isa {
                     // SAFETY: the CPU was asked.
                     Isa::Avx2 | Isa::AvxVnni => return unsafe { avx2($($arg),*) },
                     // SAFETY: the CPU was asked.
-                    Isa::Avx512Vnni => return unsafe { avx512($($arg),*) },
+                    Isa::Avx512Vnni | Isa::Amx => return unsafe { avx512($($arg),*) },
                 }
             }
             // NEON is part of the 64-bit ARM architecture: the body as it is has it.
@@ -71,8 +73,10 @@ pub(crate) struct Kernels {
     pub(crate) lanes: usize,
     /// See [`Dot::HALVES`](super::dot::Dot::HALVES).
     pub(crate) halves: bool,
-    /// See [`Dot::FLIP`](super::dot::Dot::FLIP).
+    /// See [`Dot::FLIP`](super::dot::Dot::FLIP); for dense convolutions.
     pub(crate) flip: u8,
+    /// The same for depthwise ones.
+    pub(crate) depthwise_flip: u8,
     /// Tiles of a dense convolution; entry `i` is for panels of `i + 1` vectors.
     pub(crate) tiles: &'static [Tile],
     pub(crate) depthwise_name: &'static str,
@@ -154,6 +158,8 @@ pub(crate) fn kernels(isa: Isa) -> Kernels {
         Isa::AvxVnni => avxvnni::kernels(),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512Vnni => avx512vnni::kernels(),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Amx => amx::kernels(),
         #[cfg(target_arch = "aarch64")]
         Isa::Neon => neon::kernels(),
         #[cfg(target_arch = "aarch64")]
@@ -161,6 +167,19 @@ pub(crate) fn kernels(isa: Isa) -> Kernels {
         _ => None,
     };
     kernels.unwrap_or_else(|| panic!("this CPU lacks {isa}"))
+}
+
+/// The kernels of `isa` for a dense convolution with so many output pixels.
+///
+/// # Panics
+/// This CPU lacks it.
+pub(crate) fn dense_kernels(isa: Isa, pixels: usize) -> Kernels {
+    // A tile of AMX takes as long for one pixel as for sixteen.
+    const AMX_PIXELS_MIN: usize = 6;
+    match isa {
+        Isa::Amx if pixels < AMX_PIXELS_MIN => kernels(Isa::Avx512Vnni),
+        _ => kernels(isa),
+    }
 }
 
 /// The codes as bytes.

@@ -27,6 +27,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         lanes: Neon::LANES,
         halves: Neon::HALVES,
         flip: Neon::FLIP,
+        depthwise_flip: Neon::FLIP,
         // Up to 16 of the 32 registers hold accumulators, four weights, one the activations, one their order;
         // the others let several dot products be under way at once.
         tiles: &[

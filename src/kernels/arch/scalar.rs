@@ -12,6 +12,7 @@ pub(super) const KERNELS: Kernels = Kernels {
     lanes: LANES,
     halves: Scalar::HALVES,
     flip: Scalar::FLIP,
+    depthwise_flip: Scalar::FLIP,
     tiles: &[Tile { name: "scalar-gemm-4x8", pixels: 4, conv: conv_4x8 }],
     depthwise_name: "scalar-depthwise-4x8",
     depthwise: depthwise_1x8,
