@@ -5,7 +5,7 @@ use super::depthwise;
 use super::gemm::Lines;
 use super::isa::Isa;
 use super::job::{Job, Output};
-use super::packed::{Matrix, Packed};
+use super::packed::{Matrix, Packed, widest};
 use super::{Epilogue, Filter, Plane, PlaneMut, Window};
 use crate::limits::CHANNEL_GROUP;
 use std::ops::Range;
@@ -60,26 +60,27 @@ impl ConvI8 {
         check(&window, filter, taps * inputs);
         assert!(runs.len() <= RUNS_MAX && !runs.contains(&0) && runs.iter().sum::<usize>() == inputs);
         let places = places(runs);
-        let weight = |channel: usize, k: usize| match places[k % places.len()] {
-            Some(input) => filter.weights[(channel * taps + k / places.len()) * inputs + input],
-            None => 0,
+        let tile = kernels.tiles[widest(filter.out_channels, kernels.lanes, kernels.tiles.len()) - 1];
+        let lines = Lines::new(&window, places.len(), tile.shape);
+        let weight = |channel: usize, k: usize| {
+            let k = lines.tap_byte(k)?;
+            let input = places[k % places.len()]?;
+            Some(filter.weights[(channel * taps + k / places.len()) * inputs + input])
         };
         let matrix = Matrix {
-            groups: taps * places.len() / CHANNEL_GROUP,
-            weight,
+            groups: lines.packed_groups(),
+            weight: |channel, k| weight(channel, k).unwrap_or(0),
             bias: filter.bias,
             multiplier: epilogue.multiplier(filter.out_channels),
             zero_point: i32::from(filter.zero_point) + i32::from(kernels.flip),
         };
         let packed = Packed::new((kernels.lanes, kernels.halves), kernels.tiles.len(), &matrix);
-        let tile = kernels.tiles[packed.widest() - 1];
-        let scratch_bytes = Lines::new(&window, places.len(), tile.pixels).scratch_bytes();
         ConvI8 {
             window,
             source_bytes: runs.iter().map(|run| run.next_multiple_of(CHANNEL_GROUP)).collect(),
             zero_point: filter.zero_point,
             epilogue,
-            scratch_bytes,
+            scratch_bytes: lines.scratch_bytes(),
             packed,
             lower: None,
             name: tile.name,
@@ -115,7 +116,7 @@ impl ConvI8 {
         };
         let lower = depthwise::shares_rows(&window).then(|| packed(1));
         let packed = packed(0);
-        let layout = depthwise::Layout::new(&window, channels, packed.bias.len());
+        let layout = depthwise::Layout::new(&window, channels, packed.multiplier.len());
         ConvI8 {
             window,
             source_bytes: vec![channels.next_multiple_of(CHANNEL_GROUP)],

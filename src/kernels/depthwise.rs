@@ -73,7 +73,7 @@ pub(crate) fn shares_rows(window: &Window) -> bool {
 pub(crate) unsafe fn conv<D: Dot, const NV: usize>(dot: D, job: &mut Job<'_>) {
     job.check(D::LANES);
     let (window, packed) = (job.window, job.packed);
-    let layout = Layout::new(window, packed.channels, packed.bias.len());
+    let layout = Layout::new(window, packed.channels, packed.multiplier.len());
     assert_eq!(packed.groups, window.kernel[1] * layout.row_groups);
     if let Some(lower) = job.lower {
         lower.check(D::LANES);

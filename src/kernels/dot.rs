@@ -87,6 +87,23 @@ pub(crate) trait Dot: Copy {
         count: usize,
     );
 
+    /// As [`Dot::store_codes`], where no multiplier is 1 or more: what is scaled then still fits an `i32`.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn store_scaled_down<const NV: usize>(
+        self,
+        acc: [Self::Acc; NV],
+        multiplier: *const f32,
+        range: CodeRange,
+        to: *mut i8,
+        count: usize,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { self.store_codes(acc, multiplier, range, to, count) }
+    }
+
     /// Scales and stores the first `count` lanes of the vectors.
     ///
     /// # Safety

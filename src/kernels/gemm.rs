@@ -17,7 +17,16 @@ use crate::limits::CHANNEL_GROUP;
 const CHUNK_BYTES: usize = 8192;
 
 /// Bytes behind the last group that may be read, and are not used: some load several groups at once.
-const READ_BEYOND: usize = 16;
+const READ_BEYOND: usize = 64;
+
+/// How much one step of a micro-kernel takes in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Shape {
+    /// Output pixels of a tile.
+    pub(crate) pixels: usize,
+    /// Groups of a pixel that are multiplied at once, at most.
+    pub(crate) groups: usize,
+}
 
 /// How the taps of neighbouring output pixels lie in the scratch memory.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +37,8 @@ pub(crate) struct Lines {
     bytes: usize,
     /// Groups of a pixel in each line.
     groups: usize,
+    /// Groups of a pixel that are multiplied at once; those of a line are padded to a multiple.
+    chunk: usize,
     /// Bytes from pixel to pixel within a line.
     step: usize,
     /// Pixels that are laid out at once.
@@ -37,23 +48,25 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// For tiles of `tile_pixels`, and taps of `tap_bytes`.
+    /// For tiles of the given shape, and taps of `tap_bytes`.
     ///
     /// Neighbouring pixels of an output row share most of their taps, so the rows of the image serve as they
     /// are, unless too many pixels of the row's last tile would be computed in vain.
-    pub(crate) fn new(window: &Window, tap_bytes: usize, tile_pixels: usize) -> Self {
+    pub(crate) fn new(window: &Window, tap_bytes: usize, shape: Shape) -> Self {
         let [rows, columns] = window.kernel;
-        let (width, tiled) = (window.output[1], window.output[1].next_multiple_of(tile_pixels));
+        let (width, tiled) = (window.output[1], window.output[1].next_multiple_of(shape.pixels));
         let row_bytes = rows * columns * tap_bytes;
         if columns > 1 && window.dilation[1] == 1 && 12 * (tiled - width) <= width {
             let reach = (tiled - 1) * window.stride[1] + columns;
             let (bytes, step) = (reach * tap_bytes, window.stride[1] * tap_bytes);
             let groups = columns * tap_bytes / CHANNEL_GROUP;
-            return Lines { count: rows, bytes, groups, step, pixels: width, rows: true };
+            let chunk = even_chunk(groups, shape.groups);
+            return Lines { count: rows, bytes, groups, chunk, step, pixels: width, rows: true };
         }
-        let pixels = (CHUNK_BYTES / (tile_pixels * row_bytes).max(1)).max(1) * tile_pixels;
-        let bytes = pixels * row_bytes;
-        Lines { count: 1, bytes, groups: row_bytes / CHANNEL_GROUP, step: row_bytes, pixels, rows: false }
+        let pixels = (CHUNK_BYTES / (shape.pixels * row_bytes).max(1)).max(1) * shape.pixels;
+        let (bytes, groups) = (pixels * row_bytes, row_bytes / CHANNEL_GROUP);
+        let chunk = even_chunk(groups, shape.groups);
+        Lines { count: 1, bytes, groups, chunk, step: row_bytes, pixels, rows: false }
     }
 
     /// Lines of taps of a pixel.
@@ -61,9 +74,23 @@ impl Lines {
         self.count
     }
 
-    /// Groups of a pixel in each line.
-    pub(crate) fn groups(&self) -> usize {
-        self.groups
+    /// Groups that are multiplied at once, and how often in each line.
+    pub(crate) fn chunks(&self) -> (usize, usize) {
+        (self.chunk, self.groups.div_ceil(self.chunk.max(1)))
+    }
+
+    /// Groups of the packed weights.
+    pub(crate) fn packed_groups(&self) -> usize {
+        let (chunk, chunks) = self.chunks();
+        self.count * chunk * chunks
+    }
+
+    /// The byte of a pixel's taps that meets byte `k` of the packed weights; none in the padding of a line.
+    pub(crate) fn tap_byte(&self, k: usize) -> Option<usize> {
+        let (line_bytes, padded) =
+            (self.groups * CHANNEL_GROUP, self.packed_groups() / self.count * CHANNEL_GROUP);
+        let (line, within) = (k / padded, k % padded);
+        (within < line_bytes).then_some(line * line_bytes + within)
     }
 
     /// Bytes from pixel to pixel within a line.
@@ -86,10 +113,17 @@ impl Lines {
     }
 }
 
+/// `groups` in as few chunks of at most `most` as it takes, all of nearly the same size.
+fn even_chunk(groups: usize, most: usize) -> usize {
+    groups.div_ceil(groups.div_ceil(most).max(1))
+}
+
 /// Proves that what the micro-kernel touches without a bounds check is there.
 fn check(job: &Job<'_>, lines: &Lines, lanes: usize) {
     job.check(lanes);
-    assert_eq!(job.packed.groups, lines.count * lines.groups);
+    assert_eq!(job.packed.groups, lines.packed_groups());
+    // What lies behind a pixel's last chunk belongs to the next one, or to what may be read beyond.
+    assert!(lines.chunk * CHANNEL_GROUP <= READ_BEYOND || lines.chunk == lines.groups);
     assert_eq!(job.src.len(), job.source_bytes.len());
     assert!(job.scratch.len() >= lines.scratch_bytes(), "scratch too small");
 }
@@ -100,8 +134,8 @@ pub(crate) trait Multiply {
     const LANES: usize;
     /// See [`Dot::FLIP`].
     const FLIP: u8;
-    /// Pixels of a tile.
-    const PIXELS: usize;
+    /// Pixels of a tile, and groups at once.
+    const SHAPE: Shape;
 
     /// Before the first tile.
     ///
@@ -140,7 +174,7 @@ pub(crate) unsafe fn conv<D: Dot, const MR: usize, const NV: usize>(dot: D, job:
 /// The caller's instruction set is that of `kernel`, and `packed` was made for it.
 #[inline(always)]
 pub(crate) unsafe fn run<M: Multiply>(mut kernel: M, job: &mut Job<'_>) {
-    let lines = Lines::new(job.window, job.source_bytes.iter().sum(), M::PIXELS);
+    let lines = Lines::new(job.window, job.source_bytes.iter().sum(), M::SHAPE);
     check(job, &lines, M::LANES);
     let pixels = job.rows.len() * job.window.output[1];
     let mut taps = Taps::new(job, M::FLIP);
@@ -159,8 +193,8 @@ pub(crate) unsafe fn run<M: Multiply>(mut kernel: M, job: &mut Job<'_>) {
         // SAFETY: `check` compared every length with what a tile reads and writes; the lines have room for
         // whole tiles; the look-up belongs to the caller's instruction set.
         unsafe {
-            for at in (0..count).step_by(M::PIXELS) {
-                let tile = Pixels { first: first + at, count: M::PIXELS.min(count - at) };
+            for at in (0..count).step_by(M::SHAPE.pixels) {
+                let tile = Pixels { first: first + at, count: M::SHAPE.pixels.min(count - at) };
                 kernel.tile(job, tile, (&lines, at));
             }
             kernel.flush(job);
@@ -175,7 +209,7 @@ struct Registers<D, const MR: usize, const NV: usize>(D);
 impl<D: Dot, const MR: usize, const NV: usize> Multiply for Registers<D, MR, NV> {
     const LANES: usize = D::LANES;
     const FLIP: u8 = D::FLIP;
-    const PIXELS: usize = MR;
+    const SHAPE: Shape = Shape { pixels: MR, groups: usize::MAX };
 
     #[inline(always)]
     unsafe fn tile(&mut self, job: &mut Job<'_>, tile: Pixels, at: (&Lines, usize)) {

@@ -104,9 +104,15 @@ pub(crate) unsafe fn finish<D: Dot, const MR: usize, const NV: usize>(
             Output::Codes { dst, range, .. } => {
                 let (range, pitch) = (*range, dst.pitch);
                 let to = dst.data.as_mut_ptr().add(pixels.first * pitch + panel.channel);
-                for_each_row!(acc, pixels.count, |row, acc| {
-                    dot.store_codes(acc, multiplier, range, to.add(row * pitch), channels)
-                });
+                if packed.scales_down {
+                    for_each_row!(acc, pixels.count, |row, acc| {
+                        dot.store_scaled_down(acc, multiplier, range, to.add(row * pitch), channels)
+                    });
+                } else {
+                    for_each_row!(acc, pixels.count, |row, acc| {
+                        dot.store_codes(acc, multiplier, range, to.add(row * pitch), channels)
+                    });
+                }
             }
             Output::Reals(dst) => {
                 let pitch = dst.pitch;

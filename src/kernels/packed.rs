@@ -27,6 +27,33 @@ impl AlignedBytes {
     }
 }
 
+/// Numbers that start at a cache line.
+#[derive(Debug)]
+pub(crate) struct AlignedBias(Vec<BiasLine>);
+
+#[repr(align(64))]
+#[derive(Clone, Debug)]
+struct BiasLine([i32; 16]);
+
+impl AlignedBias {
+    fn zeroed(len: usize) -> Self {
+        AlignedBias(vec![BiasLine([0; 16]); len.div_ceil(16)])
+    }
+
+    fn set(&mut self, at: usize, value: i32) {
+        self.0[at / 16].0[at % 16] = value;
+    }
+
+    /// First of as many numbers as there are multipliers.
+    pub(crate) fn as_ptr(&self) -> *const i32 {
+        self.0.as_ptr().cast()
+    }
+
+    fn len(&self) -> usize {
+        self.0.len() * 16
+    }
+}
+
 /// Some output channels, as many vectors as the micro-kernel keeps in registers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Panel {
@@ -47,8 +74,10 @@ pub(crate) struct Packed {
     pub(crate) channels: usize,
     pub(crate) panels: Vec<Panel>,
     pub(crate) weights: AlignedBytes,
-    pub(crate) bias: Vec<i32>,
+    pub(crate) bias: AlignedBias,
     pub(crate) multiplier: Vec<f32>,
+    /// Whether every multiplier lies between −1 and 1.
+    pub(crate) scales_down: bool,
 }
 
 /// A matrix to pack: `weight(channel, k)` for `k` below `4 · groups`.
@@ -75,14 +104,15 @@ impl Packed {
             channels,
             panels: panels(vectors, widest, lanes),
             weights: AlignedBytes::zeroed(vectors * lanes * groups * CHANNEL_GROUP),
-            bias: vec![0; vectors * lanes],
+            bias: AlignedBias::zeroed(vectors * lanes),
             multiplier: vec![0.0; vectors * lanes],
+            scales_down: matrix.multiplier.iter().all(|m| m.abs() < 1.0),
         };
         packed.multiplier[..channels].copy_from_slice(matrix.multiplier);
         for channel in 0..channels {
             let sum = (0..groups * CHANNEL_GROUP).map(|k| i32::from((matrix.weight)(channel, k)));
             let sum = sum.fold(0i32, i32::wrapping_add);
-            packed.bias[channel] = matrix.bias[channel].wrapping_sub(matrix.zero_point.wrapping_mul(sum));
+            packed.bias.set(channel, matrix.bias[channel].wrapping_sub(matrix.zero_point.wrapping_mul(sum)));
         }
         let vector_bytes = lanes * CHANNEL_GROUP;
         // Lane and byte of its group at a place in a vector.
@@ -113,25 +143,25 @@ impl Packed {
     /// Proves that every panel's weights and parameters are there, for vectors of `lanes`.
     pub(crate) fn check(&self, lanes: usize) {
         let padded = self.panels.iter().map(|panel| panel.vectors * lanes).sum();
-        assert!(self.channels <= padded && self.bias.len() == padded && self.multiplier.len() == padded);
+        assert!(self.channels <= padded && self.bias.len() >= padded && self.multiplier.len() == padded);
         assert!(self.panels.iter().all(|panel| panel.channel + panel.vectors * lanes <= padded));
         assert!(self.weights.as_slice().len() == padded * self.row_bytes());
     }
 
-    /// Vectors of the widest panel.
-    pub(crate) fn widest(&self) -> usize {
-        self.panels.iter().map(|panel| panel.vectors).max().unwrap_or(1)
-    }
-
     /// Bytes of packed weights and parameters.
     pub(crate) fn bytes(&self) -> usize {
-        self.weights.as_slice().len() + self.bias.len() * 8
+        self.weights.as_slice().len() + (self.bias.len() + self.multiplier.len()) * 4
     }
 
     /// Bytes of a pixel's taps.
     pub(crate) fn row_bytes(&self) -> usize {
         self.groups * CHANNEL_GROUP
     }
+}
+
+/// Vectors of the widest panel of so many channels.
+pub(crate) fn widest(channels: usize, lanes: usize, widest: usize) -> usize {
+    panels(channels.div_ceil(lanes), widest, lanes).iter().map(|panel| panel.vectors).max().unwrap_or(1)
 }
 
 /// As few panels as `widest` allows, all of nearly the same width.

@@ -6,7 +6,7 @@
 use super::avx512vnni::{self, Avx512Vnni};
 use super::{Kernels, Tile};
 use crate::kernels::dot::Dot;
-use crate::kernels::gemm::{self, Lines, Multiply};
+use crate::kernels::gemm::{self, Lines, Multiply, Shape};
 use crate::kernels::isa::Isa;
 use crate::kernels::job::{Job, Pixels, finish};
 use crate::kernels::packed::Panel;
@@ -18,6 +18,8 @@ const ROWS: usize = 16;
 /// Bytes of a row.
 const ROW_BYTES: usize = 64;
 
+const SHAPE: Shape = Shape { pixels: ROWS, groups: ROWS };
+
 /// The door to panels of at most `$vectors` vectors.
 macro_rules! tile {
     ($name:literal, $vectors:literal) => {{
@@ -26,7 +28,7 @@ macro_rules! tile {
             // SAFETY: who runs this has the instruction set.
             unsafe { gemm::run(Tiles::<$vectors>::new(), job) }
         }
-        Tile { name: $name, pixels: ROWS, conv: door }
+        Tile { name: $name, shape: SHAPE, conv: door }
     }};
 }
 
@@ -45,8 +47,8 @@ pub(super) fn kernels() -> Option<Kernels> {
     })
 }
 
-/// The shapes of the eight tiles, as the CPU loads them: four of sums; taps and weights of sixteen groups; taps
-/// and weights of the groups that are left of a line.
+/// The shapes of the eight tiles, as the CPU loads them: four of sums, one of taps, three of weights, so that no
+/// product waits for the weights of the next.
 #[repr(C, align(64))]
 struct Shapes {
     palette: u8,
@@ -57,26 +59,15 @@ struct Shapes {
 }
 
 impl Shapes {
-    fn new(rest: usize) -> Self {
+    /// For chunks of `groups`.
+    fn new(groups: usize) -> Self {
+        let (whole, taps) = (ROW_BYTES as u16, (groups * CHANNEL_GROUP) as u16);
+        let (rows, groups) = (ROWS as u8, groups as u8);
+        let none = [0; 14];
         let mut shapes =
-            Shapes { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
-        let whole = ROW_BYTES as u16;
-        shapes.row_bytes[..8].copy_from_slice(&[
-            whole,
-            whole,
-            whole,
-            whole,
-            whole,
-            whole,
-            4 * rest as u16,
-            whole,
-        ]);
-        let rows = ROWS as u8;
-        shapes.rows[..8].copy_from_slice(&[rows, rows, rows, rows, rows, rows, rows, rest as u8]);
-        if rest == 0 {
-            (shapes.row_bytes[6..8]).fill(0);
-            (shapes.rows[6..8]).fill(0);
-        }
+            Shapes { palette: 1, start_row: 0, reserved: none, row_bytes: [0; 16], rows: [0; 16] };
+        shapes.row_bytes[..8].copy_from_slice(&[whole, whole, whole, whole, taps, whole, whole, whole]);
+        shapes.rows[..8].copy_from_slice(&[rows, rows, rows, rows, rows, groups, groups, groups]);
         shapes
     }
 }
@@ -133,15 +124,12 @@ impl<const NV: usize> Tiles<NV> {
                     bias = in(reg) bias.add(v * ROWS), stride = in(reg) 0usize, options(nostack));
             }
             let mut weights = packed.weights.as_slice().as_ptr().add(panel.channel * packed.row_bytes());
+            let (chunk, chunks) = lines.chunks();
             for line in 0..lines.count() {
                 let taps = job.scratch.as_ptr().add(lines.start(line, at));
-                for group in (0..lines.groups()).step_by(ROWS) {
-                    let taps = (taps.add(group * CHANNEL_GROUP), lines.step());
-                    match lines.groups() - group {
-                        ROWS.. => add_groups::<V>(taps, weights),
-                        _ => add_rest::<V>(taps, weights),
-                    }
-                    weights = weights.wrapping_add(ROWS.min(lines.groups() - group) * V * ROW_BYTES);
+                for i in 0..chunks {
+                    add_chunk::<V>((taps.add(i * chunk * CHANNEL_GROUP), lines.step()), weights);
+                    weights = weights.wrapping_add(chunk * V * ROW_BYTES);
                 }
             }
             // The sums of the tile before are read before new ones overwrite them.
@@ -194,37 +182,36 @@ impl<const NV: usize> Tiles<NV> {
     }
 }
 
-/// Adds the products of sixteen groups of each pixel with `V` vectors of weights.
+/// Adds the products of a chunk of each pixel with `V` vectors of weights.
 ///
 /// # Safety
-/// `ROWS` pixels with as many groups are readable at `taps`, a pixel every so many bytes, and `ROWS · V` vectors
-/// at `weights`.
+/// `ROWS` pixels with as many groups as the shapes say are readable at `taps`, a pixel every so many bytes, and as
+/// many rows of `V` vectors at `weights`.
 #[inline(always)]
-unsafe fn add_groups<const V: usize>(taps: (*const u8, usize), weights: *const u8) {
+unsafe fn add_chunk<const V: usize>(taps: (*const u8, usize), weights: *const u8) {
+    let stride = V * ROW_BYTES;
     // SAFETY: the caller's.
     unsafe {
         asm!("tileloadd tmm4, [{taps} + {stride}]", taps = in(reg) taps.0, stride = in(reg) taps.1, options(nostack));
-        for v in 0..V {
-            asm!("tileloadd tmm5, [{weights} + {stride}]",
-                weights = in(reg) weights.add(v * ROW_BYTES), stride = in(reg) V * ROW_BYTES, options(nostack));
-            on_sum!(v, "tdpbssd ", ", tmm4, tmm5", options(nostack, nomem));
+        asm!("tileloadd tmm5, [{weights} + {stride}]", weights = in(reg) weights, stride = in(reg) stride, options(nostack));
+        if V > 1 {
+            asm!("tileloadd tmm6, [{weights} + {stride} + 64]", weights = in(reg) weights, stride = in(reg) stride, options(nostack));
         }
-    }
-}
-
-/// As [`add_groups`] for the last groups of a line, as many as the shapes say.
-///
-/// # Safety
-/// As there, with so many groups.
-#[inline(always)]
-unsafe fn add_rest<const V: usize>(taps: (*const u8, usize), weights: *const u8) {
-    // SAFETY: the caller's.
-    unsafe {
-        asm!("tileloadd tmm6, [{taps} + {stride}]", taps = in(reg) taps.0, stride = in(reg) taps.1, options(nostack));
-        for v in 0..V {
-            asm!("tileloadd tmm7, [{weights} + {stride}]",
-                weights = in(reg) weights.add(v * ROW_BYTES), stride = in(reg) V * ROW_BYTES, options(nostack));
-            on_sum!(v, "tdpbssd ", ", tmm6, tmm7", options(nostack, nomem));
+        if V > 2 {
+            asm!("tileloadd tmm7, [{weights} + {stride} + 128]", weights = in(reg) weights, stride = in(reg) stride, options(nostack));
+        }
+        asm!("tdpbssd tmm0, tmm4, tmm5", options(nostack, nomem));
+        if V > 3 {
+            asm!("tileloadd tmm5, [{weights} + {stride} + 192]", weights = in(reg) weights, stride = in(reg) stride, options(nostack));
+        }
+        if V > 1 {
+            asm!("tdpbssd tmm1, tmm4, tmm6", options(nostack, nomem));
+        }
+        if V > 2 {
+            asm!("tdpbssd tmm2, tmm4, tmm7", options(nostack, nomem));
+        }
+        if V > 3 {
+            asm!("tdpbssd tmm3, tmm4, tmm5", options(nostack, nomem));
         }
     }
 }
@@ -232,11 +219,11 @@ unsafe fn add_rest<const V: usize>(taps: (*const u8, usize), weights: *const u8)
 impl<const NV: usize> Multiply for Tiles<NV> {
     const LANES: usize = ROWS;
     const FLIP: u8 = 0;
-    const PIXELS: usize = ROWS;
+    const SHAPE: Shape = SHAPE;
 
     #[inline(always)]
     unsafe fn start(&mut self, lines: &Lines) {
-        let shapes = Shapes::new(lines.groups() % ROWS);
+        let shapes = Shapes::new(lines.chunks().0);
         // SAFETY: the CPU and the system have tiles; the shapes are 64 bytes.
         unsafe { asm!("ldtilecfg [{shapes}]", shapes = in(reg) &shapes, options(nostack)) };
     }

@@ -99,6 +99,44 @@ fn first_lanes(count: usize) -> u64 {
     u64::MAX >> (64 - count.clamp(1, 64))
 }
 
+/// The accumulators times their multipliers, through `cut`, rounded to the nearest integers.
+///
+/// # Safety
+/// The CPU has AVX-512; `16 · NV` multipliers are readable.
+#[inline(always)]
+unsafe fn scaled<const NV: usize>(
+    acc: [__m512i; NV],
+    multiplier: *const f32,
+    cut: impl Fn(__m512) -> __m512,
+) -> [__m512i; 4] {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut steps = [_mm512_setzero_si512(); 4];
+        for (v, (steps, acc)) in steps.iter_mut().zip(acc).enumerate() {
+            let scale = _mm512_loadu_ps(multiplier.add(v * Avx512Vnni::LANES));
+            *steps = _mm512_cvtps_epi32(cut(_mm512_mul_ps(_mm512_cvtepi32_ps(acc), scale)));
+        }
+        steps
+    }
+}
+
+/// The sums of 64 steps and a zero point, saturated to codes.
+///
+/// # Safety
+/// The CPU has AVX-512 BW.
+#[inline(always)]
+unsafe fn narrow(steps: [__m512i; 4], zero_point: i8) -> __m512i {
+    // SAFETY: the caller's.
+    unsafe {
+        let zero_point = _mm512_set1_epi16(i16::from(zero_point));
+        let low = _mm512_adds_epi16(_mm512_packs_epi32(steps[0], steps[1]), zero_point);
+        let high = _mm512_adds_epi16(_mm512_packs_epi32(steps[2], steps[3]), zero_point);
+        // Packing works within 128-bit lanes: lane l now holds four codes of each vector.
+        let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high))
+    }
+}
+
 impl Dot for Avx512Vnni {
     const LANES: usize = 16;
     const FLIP: u8 = 0x80;
@@ -173,24 +211,31 @@ impl Dot for Avx512Vnni {
         to: *mut i8,
         count: usize,
     ) {
-        // SAFETY: the caller's; `self` proves the CPU; the mask keeps stores within `count`.
+        // SAFETY: the caller's; `self` proves the CPU.
         unsafe {
             let above = _mm512_set1_ps(f32::from(i16::from(range.hi) - i16::from(range.zero_point)));
-            let mut steps = [_mm512_setzero_si512(); 4];
-            for (v, (steps, acc)) in steps.iter_mut().zip(acc).enumerate() {
-                let scale = _mm512_loadu_ps(multiplier.add(v * Self::LANES));
-                let real = _mm512_mul_ps(_mm512_cvtepi32_ps(acc), scale);
-                // What is too large must be cut before it becomes an integer; what is too small becomes
-                // i32::MIN, which the saturating steps below carry down to the smallest code.
-                *steps = _mm512_cvtps_epi32(_mm512_min_ps(real, above));
-            }
-            let zero_point = _mm512_set1_epi16(i16::from(range.zero_point));
-            let low = _mm512_adds_epi16(_mm512_packs_epi32(steps[0], steps[1]), zero_point);
-            let high = _mm512_adds_epi16(_mm512_packs_epi32(steps[2], steps[3]), zero_point);
-            // Packing works within 128-bit lanes: lane l now holds four codes of each vector.
-            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-            let codes = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
+            // What is too large must be cut before it becomes an integer; what is too small becomes
+            // i32::MIN, which saturation carries down to the smallest code.
+            let steps = scaled(acc, multiplier, |real| _mm512_min_ps(real, above));
+            let codes = _mm512_max_epi8(narrow(steps, range.zero_point), _mm512_set1_epi8(range.lo));
+            _mm512_mask_storeu_epi8(to, first_lanes(count), codes);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_scaled_down<const NV: usize>(
+        self,
+        acc: [__m512i; NV],
+        multiplier: *const f32,
+        range: CodeRange,
+        to: *mut i8,
+        count: usize,
+    ) {
+        // SAFETY: the caller's; `self` proves the CPU.
+        unsafe {
+            let codes = narrow(scaled(acc, multiplier, |real| real), range.zero_point);
             let codes = _mm512_max_epi8(codes, _mm512_set1_epi8(range.lo));
+            let codes = _mm512_min_epi8(codes, _mm512_set1_epi8(range.hi));
             _mm512_mask_storeu_epi8(to, first_lanes(count), codes);
         }
     }

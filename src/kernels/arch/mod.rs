@@ -91,8 +91,7 @@ pub(crate) struct Kernels {
 pub(crate) struct Tile {
     /// Instruction set, and output pixels × output channels.
     pub(crate) name: &'static str,
-    /// Output pixels.
-    pub(crate) pixels: usize,
+    pub(crate) shape: crate::kernels::gemm::Shape,
     pub(crate) conv: Run,
 }
 
@@ -105,7 +104,11 @@ macro_rules! tile {
             // SAFETY: who runs this has the instruction set.
             unsafe { crate::kernels::gemm::conv::<_, $pixels, $vectors>($dot, job) }
         }
-        crate::kernels::arch::Tile { name: $name, pixels: $pixels, conv: door }
+        crate::kernels::arch::Tile {
+            name: $name,
+            shape: crate::kernels::gemm::Shape { pixels: $pixels, groups: usize::MAX },
+            conv: door,
+        }
     }};
 }
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]

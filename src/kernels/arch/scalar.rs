@@ -1,10 +1,11 @@
 //! Portable Rust.
 
 use super::{Kernels, Tile};
+use crate::kernels::depthwise;
 use crate::kernels::dot::Dot;
+use crate::kernels::gemm::{self, Shape};
 use crate::kernels::job::Job;
 use crate::kernels::{CodeRange, PlaneMut, reference};
-use crate::kernels::{depthwise, gemm};
 
 const LANES: usize = 8;
 
@@ -13,7 +14,11 @@ pub(super) const KERNELS: Kernels = Kernels {
     halves: Scalar::HALVES,
     flip: Scalar::FLIP,
     depthwise_flip: Scalar::FLIP,
-    tiles: &[Tile { name: "scalar-gemm-4x8", pixels: 4, conv: conv_4x8 }],
+    tiles: &[Tile {
+        name: "scalar-gemm-4x8",
+        shape: Shape { pixels: 4, groups: usize::MAX },
+        conv: conv_4x8,
+    }],
     depthwise_name: "scalar-depthwise-4x8",
     depthwise: depthwise_1x8,
     look_up,
