@@ -4,14 +4,18 @@
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::kernels::isa::Isa;
-use crate::kernels::{Plane, PlaneMut};
+use crate::kernels::{Plane, PlaneMut, elementwise};
 use crate::limits::{ARENA_ALIGN, THREADS_MAX};
 use crate::memory::{Element, Memory};
 use crate::passes::{self, Grids};
 use crate::plan::{self, Plan, Port};
 use crate::tensor::{DType, Shape};
 use crate::threads::Pool;
+use std::ops::Range;
 use std::time::{Duration, Instant};
+
+/// Pixels of a picture that are worth handing to another thread.
+const FILL_PIXELS_MIN: usize = 1 << 13;
 
 /// Element types of the arithmetic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +64,7 @@ pub struct Engine {
     plan: Plan,
     memory: Memory,
     pool: Pool,
+    isa: Isa,
 }
 
 /// The network's input, to be filled before each run.
@@ -120,7 +125,7 @@ impl Engine {
             let place = unsafe { memory.view_mut::<u8>(plan.layout.offsets[*buffer], bytes.len()) };
             place.copy_from_slice(bytes);
         }
-        Ok(Engine { plan, memory, pool })
+        Ok(Engine { plan, memory, pool, isa: options.isa })
     }
 
     /// The plan, for inspection.
@@ -145,17 +150,51 @@ impl Engine {
     pub fn input(&mut self) -> Input<'_> {
         let port = &self.plan.inputs[0];
         match port.quant {
-            Some(quant) => Input::Codes(self.writable(port), quant),
-            None => Input::Reals(self.writable(port)),
+            Some(quant) => Input::Codes(self.writable(port, 0..port.loc.pixels()), quant),
+            None => Input::Reals(self.writable(port, 0..port.loc.pixels())),
         }
     }
 
-    fn writable<T: Element>(&self, port: &Port) -> PlaneMut<'_, T> {
-        let byte = self.plan.layout.offsets[port.loc.buffer] + port.loc.start * size_of::<T>();
-        assert_eq!(T::DTYPE, Some(port.loc.dtype));
-        // SAFETY: `input` has the engine borrowed mutably, so no step runs and no other slice lives.
-        let data = unsafe { self.memory.view_mut(byte, port.loc.extent()) };
-        PlaneMut { data, pitch: port.loc.pitch }
+    /// Fills the input with the numbers of a picture, `[height, width, channels]`, on all threads.
+    ///
+    /// # Panics
+    /// They are too few.
+    pub fn fill_reals(&mut self, reals: &[f32]) {
+        let port = &self.plan.inputs[0];
+        let (channels, pixels) = (port.loc.channels(), port.loc.pixels());
+        let src = Plane { data: reals, pitch: channels };
+        let parts = self.pool.threads().min(pixels.div_ceil(FILL_PIXELS_MIN)).max(1);
+        let each = pixels.div_ceil(parts);
+        self.pool.run(parts, &|i| {
+            let pixels = (i * each).min(pixels)..((i + 1) * each).min(pixels);
+            match port.quant {
+                Some(quant) => {
+                    let dst = self.writable(port, pixels.clone());
+                    elementwise::quantize(self.isa, quant, channels, src, dst, pixels);
+                }
+                None => {
+                    // Real images have no gaps between pixels.
+                    let from = &reals[pixels.start * channels..pixels.end * channels];
+                    self.writable(port, pixels).data.copy_from_slice(from);
+                }
+            }
+        });
+    }
+
+    /// Some pixels of an input.
+    fn writable<T: Element>(&self, port: &Port, pixels: Range<usize>) -> PlaneMut<'_, T> {
+        let loc = &port.loc;
+        let byte =
+            self.plan.layout.offsets[loc.buffer] + (loc.start + pixels.start * loc.pitch) * size_of::<T>();
+        let elements = match pixels.len() {
+            0 => 0,
+            count => (count - 1) * loc.pitch + loc.channels(),
+        };
+        assert!(T::DTYPE == Some(loc.dtype) && pixels.end <= loc.pixels());
+        // SAFETY: the callers have the engine borrowed mutably, so no step runs, and ask for pixels that no
+        // other slice has.
+        let data = unsafe { self.memory.view_mut(byte, elements) };
+        PlaneMut { data, pitch: loc.pitch }
     }
 
     /// Runs all steps.

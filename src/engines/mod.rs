@@ -6,8 +6,6 @@ mod tract;
 use crate::engine::{Engine, EngineOptions, Input};
 use crate::error::{Error, Result};
 use crate::image::{Frame, Letterbox, Preprocess};
-use crate::kernels::isa::Isa;
-use crate::kernels::{Plane, elementwise};
 use crate::loader::{LoadOptions, Model, load};
 use std::path::Path;
 use std::str::FromStr;
@@ -47,7 +45,6 @@ pub struct Native {
     /// The engine.
     pub engine: Engine,
     tables: Tables,
-    isa: Isa,
 }
 
 enum Tables {
@@ -114,7 +111,7 @@ pub fn native(model: &Model, preprocess: &Preprocess, options: &EngineOptions) -
         Input::Codes(_, quant) => Tables::Codes(Box::new(preprocess.code_table(quant))),
         Input::Reals(_) => Tables::Reals(Box::new(reals)),
     };
-    Ok(Backend::Native(Box::new(Native { engine, tables, isa: options.isa })))
+    Ok(Backend::Native(Box::new(Native { engine, tables })))
 }
 
 fn preprocess(metadata: &[(String, String)], overrides: &[(String, String)]) -> Result<Preprocess> {
@@ -191,21 +188,13 @@ impl Backend {
         if height * width == 0 || !pixels.len().is_multiple_of(height * width) {
             return Err(wrong_count(pixels.len(), [height, width]));
         }
-        let (count, channels) = (height * width, pixels.len() / (height * width));
+        let channels = pixels.len() / (height * width);
         match self {
             Backend::Native(native) => {
                 if native.engine.plan().inputs[0].loc.channels() != channels {
                     return Err(wrong_count(pixels.len(), [height, width]));
                 }
-                let isa = native.isa;
-                let src = Plane { data: pixels, pitch: channels };
-                match native.engine.input() {
-                    Input::Codes(dst, quant) => {
-                        elementwise::quantize(isa, quant, channels, src, dst, 0..count);
-                    }
-                    // Float images have no gaps between pixels.
-                    Input::Reals(dst) => dst.data.copy_from_slice(pixels),
-                }
+                native.engine.fill_reals(pixels);
                 Ok(())
             }
             #[cfg(feature = "tract")]

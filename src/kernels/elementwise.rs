@@ -184,6 +184,9 @@ fn zip(function: &impl Pairwise, x: &[i8], y: &[i8], to: &mut [i8]) {
     }
 }
 
+/// Numbers that are quantized at once.
+const BLOCK: usize = 192;
+
 #[inline(always)]
 fn quantize_body(
     quant: Quant,
@@ -192,21 +195,75 @@ fn quantize_body(
     dst: PlaneMut<'_, i8>,
     pixels: Range<usize>,
 ) {
+    if channels == 3 && src.pitch == 3 && dst.pitch == 4 {
+        return quantize_picture(quant, &src.data[pixels.start * 3..pixels.end * 3], dst.data);
+    }
     let (len, runs) = gapless(channels, pixels.len(), &[src.pitch, dst.pitch]);
     for run in 0..runs {
         let from = &src.data[(pixels.start + run) * src.pitch..][..len];
-        for (to, &real) in dst.data[run * dst.pitch..][..len].iter_mut().zip(from) {
-            *to = quantize_one(quant, real);
-        }
+        quantize_run(quant, from, &mut dst.data[run * dst.pitch..][..len]);
     }
 }
 
-/// [`Quant::quantize`] without a saturating conversion, which is not vectorized: far from any code the
-/// quotient can be cut before it is rounded. Not a number is code 0, as it is there.
+/// Pixels of three channels to pixels of four bytes, the last of which nobody reads.
 #[inline(always)]
-fn quantize_one(quant: Quant, real: f32) -> i8 {
-    let steps = (real / quant.scale).clamp(-512.0, 512.0) + MAGIC;
-    let code = (steps.to_bits() as i32).wrapping_sub(MAGIC.to_bits() as i32) + i32::from(quant.zero_point);
+fn quantize_picture(quant: Quant, src: &[f32], dst: &mut [i8]) {
+    let mut codes = [0; BLOCK + 1];
+    for (from, to) in src.chunks(BLOCK).zip(dst.chunks_mut(BLOCK / 3 * 4)) {
+        quantize_run(quant, from, &mut codes[..from.len()]);
+        let (whole, rest) = to.as_chunks_mut::<4>();
+        for (i, to) in whole.iter_mut().enumerate().take(from.len() / 3) {
+            *to = [codes[3 * i], codes[3 * i + 1], codes[3 * i + 2], codes[3 * i + 3]];
+        }
+        let done = 3 * whole.len();
+        let count = rest.len().min(from.len().saturating_sub(done));
+        rest[..count].copy_from_slice(&codes[done..][..count]);
+    }
+}
+
+#[inline(always)]
+fn quantize_run(quant: Quant, from: &[f32], to: &mut [i8]) {
+    let (from, rest) = from.as_chunks::<64>();
+    let (to, last) = to.as_chunks_mut::<64>();
+    for (from, to) in from.iter().zip(to) {
+        if !quantize_far_from_ties(quant, from, to) {
+            quantize_exactly(quant, from, to);
+        }
+    }
+    quantize_exactly(quant, rest, last);
+}
+
+/// Multiplies by the reciprocal, where [`Quant::quantize`] divides: several times as fast, and the same code,
+/// unless the number of steps is so close to the middle between two codes that the error may cross it. False
+/// if any is.
+#[inline(always)]
+fn quantize_far_from_ties(quant: Quant, from: &[f32; 64], to: &mut [i8; 64]) -> bool {
+    // Of up to 512 steps, two roundings of 2⁻²⁴ each are less than a ten-thousandth.
+    const FAR: f32 = 0.4998;
+    let reciprocal = 1.0 / quant.scale;
+    let mut near = 0;
+    for (to, &real) in to.iter_mut().zip(from) {
+        let steps = (real * reciprocal).clamp(-512.0, 512.0);
+        let rounded = steps + MAGIC;
+        near |= u32::from((steps - (rounded - MAGIC)).abs() > FAR);
+        *to = code_of(quant, real, rounded);
+    }
+    near == 0 && reciprocal.is_normal()
+}
+
+#[inline(always)]
+fn quantize_exactly(quant: Quant, from: &[f32], to: &mut [i8]) {
+    for (to, &real) in to.iter_mut().zip(from) {
+        // Far from any code the quotient can be cut before it is rounded.
+        *to = code_of(quant, real, (real / quant.scale).clamp(-512.0, 512.0) + MAGIC);
+    }
+}
+
+/// The code of a number that is so many steps and [`MAGIC`]. As [`Quant::quantize`] without a saturating
+/// conversion, which is not vectorized. Not a number is code 0, as it is there.
+#[inline(always)]
+fn code_of(quant: Quant, real: f32, rounded: f32) -> i8 {
+    let code = (rounded.to_bits() as i32).wrapping_sub(MAGIC.to_bits() as i32) + i32::from(quant.zero_point);
     if real.is_nan() { 0 } else { code.clamp(-128, 127) as i8 }
 }
 

@@ -68,16 +68,37 @@ impl<'a> Taps<'a> {
             let at = (self.y * self.window.input[1] + self.x) * src.pitch;
             return copy_flipped(&as_bytes(src.data)[at..][..to.len()], self.flip, to);
         }
-        let mut offset = 0;
-        for (src, &bytes) in self.sources.iter().zip(self.source_bytes) {
-            let data = as_bytes(src.data);
-            let mut at = (self.y * self.window.input[1] + self.x) * src.pitch;
-            for to in to.chunks_exact_mut(self.tap_bytes) {
-                copy_flipped(&data[at..][..bytes], self.flip, &mut to[offset..][..bytes]);
-                at += src.pitch;
+        let first = self.y * self.window.input[1] + self.x;
+        let count = to.len() / self.tap_bytes;
+        let hasty = self.hasty_pixels(first, count);
+        for pixel in 0..hasty {
+            let mut offset = pixel * self.tap_bytes;
+            for (src, &bytes) in self.sources.iter().zip(self.source_bytes) {
+                let (from, to) = (&as_bytes(src.data)[(first + pixel) * src.pitch..], &mut to[offset..]);
+                match bytes {
+                    ..=16 => copy_piece::<16>(from, self.flip, to),
+                    17..=32 => copy_piece::<32>(from, self.flip, to),
+                    33..=64 => copy_piece::<64>(from, self.flip, to),
+                    _ => copy_flipped(&from[..bytes], self.flip, &mut to[..bytes]),
+                }
+                offset += bytes;
             }
-            offset += bytes;
         }
+        for pixel in hasty..count {
+            self.lay_out_tap(first + pixel, &mut to[pixel * self.tap_bytes..][..self.tap_bytes]);
+        }
+    }
+
+    /// How many of the next `count` pixels can be copied in whole pieces: what a piece writes beyond the bytes
+    /// of its source, the next source or pixel overwrites, but neither image nor row may end before it.
+    #[inline(always)]
+    fn hasty_pixels(&self, first: usize, count: usize) -> usize {
+        let behind = PIECE_MAX.div_ceil(self.tap_bytes);
+        let inside = |src: &Plane<'_, i8>| {
+            (src.data.len().saturating_sub(PIECE_MAX) / src.pitch).saturating_sub(first)
+        };
+        let inside = self.sources.iter().map(inside).min().unwrap_or(0);
+        inside.min(count.saturating_sub(behind))
     }
 
     /// Pixels of one output row, kernel row by kernel row.
@@ -215,6 +236,17 @@ fn copy_flipped(from: &[u8], flip: u8, to: &mut [u8]) {
                 *to = (u32::from_ne_bytes(*from) ^ u32::from_ne_bytes([flip; 4])).to_ne_bytes();
             }
         }
+    }
+}
+
+/// Bytes of the longest piece.
+const PIECE_MAX: usize = 64;
+
+/// Copies `LEN` codes, xored with `flip`.
+#[inline(always)]
+fn copy_piece<const LEN: usize>(from: &[u8], flip: u8, to: &mut [u8]) {
+    if let (Some(to), Some(from)) = (to.first_chunk_mut::<LEN>(), from.first_chunk()) {
+        *to = flipped(from, flip);
     }
 }
 
