@@ -147,53 +147,93 @@ unsafe fn panel_of<D: Dot, const MR: usize, const NV: usize>(
     job: &mut Job<'_>,
     panel: &Panel,
     tile: Pixels,
-    at: (&Lines, usize),
+    (lines, at): (&Lines, usize),
 ) {
-    // SAFETY: the caller's.
+    let packed = job.packed;
+    // SAFETY: the caller's. The lines have `MR` pixels from pixel `at` on, the packed weights `NV` vectors for
+    // each group of the panel, and the bias `NV` vectors from the panel's first channel on.
     unsafe {
-        let acc = accumulate::<D, MR, NV>(dot, job, panel, at);
-        finish(dot, acc, job.packed, &mut job.output, panel, tile);
+        let operands = Operands {
+            taps: job.scratch.as_ptr().add(at * lines.step),
+            step: lines.step,
+            lines: lines.count,
+            line_bytes: lines.bytes,
+            groups: lines.groups,
+            weights: packed.weights.as_slice().as_ptr().add(panel.channel * packed.row_bytes()),
+            bias: packed.bias.as_ptr().add(panel.channel),
+        };
+        let acc = dot.sums::<MR, NV>(operands);
+        finish(dot, acc, packed, &mut job.output, panel, tile);
     }
 }
 
-/// The micro-kernel: `bias + Σ activation · weight` of `MR` pixels and `NV` vectors of output channels.
+/// What the micro-kernel multiplies: pixels of a tile and vectors of a panel.
+#[derive(Clone, Copy)]
+pub(crate) struct Operands {
+    /// The first pixel's first group in its first line.
+    pub(crate) taps: *const u8,
+    /// Bytes from pixel to pixel.
+    pub(crate) step: usize,
+    pub(crate) lines: usize,
+    /// Bytes from line to line.
+    pub(crate) line_bytes: usize,
+    /// Groups of a pixel in each line.
+    pub(crate) groups: usize,
+    /// For each group of each line the vectors of the panel.
+    pub(crate) weights: *const u8,
+    /// The vectors of the panel.
+    pub(crate) bias: *const i32,
+}
+
+/// The bias of the panel for each pixel.
 ///
 /// # Safety
-/// As [`multiply`]; the panel has `NV` vectors.
+/// `operands` has `NV` vectors of it.
 #[inline(always)]
-unsafe fn accumulate<D: Dot, const MR: usize, const NV: usize>(
+pub(crate) unsafe fn biases<D: Dot, const MR: usize, const NV: usize>(
     dot: D,
-    job: &Job<'_>,
-    panel: &Panel,
-    (lines, at): (&Lines, usize),
+    operands: Operands,
 ) -> [[D::Acc; NV]; MR] {
-    let (packed, lines) = (job.packed, *lines);
-    // SAFETY: the lines have `MR` pixels from pixel `at` on, the packed weights `NV` vectors for each group of
-    // the panel, and the bias `NV` vectors from the panel's first channel on.
+    // SAFETY: the caller's.
     unsafe {
-        let mut line = job.scratch.as_ptr().add(at * lines.step);
-        let mut weights = packed.weights.as_slice().as_ptr().add(panel.channel * packed.row_bytes());
-        let bias = packed.bias.as_ptr().add(panel.channel);
-        let mut first = [dot.load(bias); NV];
+        let mut first = [dot.load(operands.bias); NV];
         for (v, acc) in first.iter_mut().enumerate() {
-            *acc = dot.load(bias.add(v * D::LANES));
+            *acc = dot.load(operands.bias.add(v * D::LANES));
         }
-        let mut acc = [first; MR];
-        for _ in 0..lines.count {
-            for group in (0..lines.groups).step_by(D::STEP) {
-                let (pixels, left) = ((line.add(group * CHANNEL_GROUP), lines.step), lines.groups - group);
-                add_group::<0, D, MR, NV>(dot, &mut acc, pixels, &mut weights);
-                if D::STEP > 1 && left > 1 {
-                    add_group::<1, D, MR, NV>(dot, &mut acc, pixels, &mut weights);
+        [first; MR]
+    }
+}
+
+/// [`Dot::sums`] by [`Dot::dot_nth`].
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub(crate) unsafe fn sums_of_dots<D: Dot, const MR: usize, const NV: usize>(
+    dot: D,
+    operands: Operands,
+) -> [[D::Acc; NV]; MR] {
+    let Operands { taps: mut line, step, groups, mut weights, .. } = operands;
+    // SAFETY: the caller's.
+    unsafe {
+        let mut acc = biases(dot, operands);
+        for _ in 0..operands.lines {
+            let (mut at, end) = (line, line.add(groups * CHANNEL_GROUP));
+            for _ in 0..groups / D::STEP {
+                add_group::<0, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
+                if D::STEP == 4 {
+                    add_group::<1, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
+                    add_group::<2, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
+                    add_group::<3, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
                 }
-                if D::STEP > 2 && left > 2 {
-                    add_group::<2, D, MR, NV>(dot, &mut acc, pixels, &mut weights);
-                }
-                if D::STEP > 3 && left > 3 {
-                    add_group::<3, D, MR, NV>(dot, &mut acc, pixels, &mut weights);
-                }
+                at = at.add(D::STEP * CHANNEL_GROUP);
             }
-            line = line.wrapping_add(lines.bytes);
+            // Fewer than a step.
+            while D::STEP > 1 && at < end {
+                add_group::<0, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
+                at = at.add(CHANNEL_GROUP);
+            }
+            line = line.wrapping_add(operands.line_bytes);
         }
         acc
     }

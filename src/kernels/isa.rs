@@ -20,13 +20,17 @@ pub enum Isa {
     Neon,
     /// 64-bit ARM with the int8 dot product of ARMv8.2.
     Dotprod,
+    /// 64-bit ARM with the int8 matrix product of ARMv8.6.
+    I8mm,
 }
 
 /// A name or request that cannot be met.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IsaError {
     /// Not the name of an instruction set.
-    #[error("unknown instruction set {0:?}; known are scalar, avx2, avxvnni, avx512vnni, neon, dotprod")]
+    #[error(
+        "unknown instruction set {0:?}; known are scalar, avx2, avxvnni, avx512vnni, neon, dotprod, i8mm"
+    )]
     Unknown(String),
     /// The CPU lacks it.
     #[error("this CPU lacks {wanted}; it has {}", list(.has))]
@@ -44,8 +48,8 @@ fn list(isas: &[Isa]) -> String {
 
 impl Isa {
     /// All instruction sets, of every architecture.
-    pub const ALL: [Isa; 6] =
-        [Isa::Scalar, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::Neon, Isa::Dotprod];
+    pub const ALL: [Isa; 7] =
+        [Isa::Scalar, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::Neon, Isa::Dotprod, Isa::I8mm];
 
     /// Whether this CPU has it.
     pub fn is_available(self) -> bool {
@@ -66,6 +70,8 @@ impl Isa {
             Isa::Neon => is_aarch64_feature_detected!("neon"),
             #[cfg(target_arch = "aarch64")]
             Isa::Dotprod => is_aarch64_feature_detected!("neon") && is_aarch64_feature_detected!("dotprod"),
+            #[cfg(target_arch = "aarch64")]
+            Isa::I8mm => Isa::Dotprod.is_available() && is_aarch64_feature_detected!("i8mm"),
             _ => false,
         }
     }
@@ -99,6 +105,7 @@ impl Isa {
             Isa::Avx512Vnni => "avx512vnni",
             Isa::Neon => "neon",
             Isa::Dotprod => "dotprod",
+            Isa::I8mm => "i8mm",
         }
     }
 }

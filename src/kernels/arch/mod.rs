@@ -12,6 +12,8 @@ mod avxvnni;
 #[cfg(target_arch = "aarch64")]
 mod dotprod;
 #[cfg(target_arch = "aarch64")]
+mod i8mm;
+#[cfg(target_arch = "aarch64")]
 mod neon;
 mod scalar;
 
@@ -48,7 +50,7 @@ macro_rules! per_isa {
                 assert!(isa.is_available(), "this CPU lacks {isa}");
                 match isa {
                     // What is not this architecture's is not available.
-                    Isa::Scalar | Isa::Neon | Isa::Dotprod => {}
+                    Isa::Scalar | Isa::Neon | Isa::Dotprod | Isa::I8mm => {}
                     // SAFETY: the CPU was asked.
                     Isa::Avx2 | Isa::AvxVnni => return unsafe { avx2($($arg),*) },
                     // SAFETY: the CPU was asked.
@@ -158,6 +160,8 @@ pub(crate) fn kernels(isa: Isa) -> Kernels {
         Isa::Neon => neon::kernels(),
         #[cfg(target_arch = "aarch64")]
         Isa::Dotprod => dotprod::kernels(),
+        #[cfg(target_arch = "aarch64")]
+        Isa::I8mm => i8mm::kernels(),
         _ => None,
     };
     kernels.unwrap_or_else(|| panic!("this CPU lacks {isa}"))
