@@ -16,7 +16,7 @@ pub enum Isa {
     AvxVnni,
     /// x86-64 with AVX-512 (F, BW, VL) and its int8 dot product VNNI.
     Avx512Vnni,
-    /// 64-bit ARM: NEON is part of the architecture.
+    /// ARM with NEON, which is part of the 64-bit architecture.
     Neon,
     /// 64-bit ARM with the int8 dot product of ARMv8.2.
     Dotprod,
@@ -46,6 +46,18 @@ fn list(isas: &[Isa]) -> String {
     isas.iter().map(Isa::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// What the kernel says of a 32-bit CPU. The standard library's own question is not stable.
+#[cfg(target_arch = "arm")]
+fn has_neon() -> bool {
+    use std::ffi::c_ulong;
+    unsafe extern "C" {
+        safe fn getauxval(kind: c_ulong) -> c_ulong;
+    }
+    const AT_HWCAP: c_ulong = 16;
+    const HWCAP_NEON: c_ulong = 1 << 12;
+    getauxval(AT_HWCAP) & HWCAP_NEON != 0
+}
+
 impl Isa {
     /// All instruction sets, of every architecture.
     pub const ALL: [Isa; 7] =
@@ -68,6 +80,8 @@ impl Isa {
             }
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => is_aarch64_feature_detected!("neon"),
+            #[cfg(target_arch = "arm")]
+            Isa::Neon => has_neon(),
             #[cfg(target_arch = "aarch64")]
             Isa::Dotprod => is_aarch64_feature_detected!("neon") && is_aarch64_feature_detected!("dotprod"),
             #[cfg(target_arch = "aarch64")]

@@ -15,6 +15,8 @@ mod dotprod;
 mod i8mm;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(target_arch = "arm")]
+mod neon32;
 mod scalar;
 
 use super::PlaneMut;
@@ -57,7 +59,8 @@ macro_rules! per_isa {
                     Isa::Avx512Vnni => return unsafe { avx512($($arg),*) },
                 }
             }
-            // NEON is part of the 64-bit ARM architecture: the body as it is has it.
+            // NEON is part of the 64-bit ARM architecture: the body as it is has it; in the 32-bit one it cannot
+            // be enabled for a function.
             #[cfg(not(target_arch = "x86_64"))]
             assert!(isa.is_available(), "this CPU lacks {isa}");
             $body($($arg),*)
@@ -158,6 +161,8 @@ pub(crate) fn kernels(isa: Isa) -> Kernels {
         Isa::Avx512Vnni => avx512vnni::kernels(),
         #[cfg(target_arch = "aarch64")]
         Isa::Neon => neon::kernels(),
+        #[cfg(target_arch = "arm")]
+        Isa::Neon => neon32::kernels(),
         #[cfg(target_arch = "aarch64")]
         Isa::Dotprod => dotprod::kernels(),
         #[cfg(target_arch = "aarch64")]
