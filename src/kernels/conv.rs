@@ -72,9 +72,9 @@ impl ConvI8 {
             weight: |channel, k| weight(channel, k).unwrap_or(0),
             bias: filter.bias,
             multiplier: epilogue.multiplier(filter.out_channels),
-            zero_point: i32::from(filter.zero_point) + i32::from(kernels.flip),
+            zero_point: i32::from(filter.zero_point) + i32::from(kernels.dense.flip),
         };
-        let packed = Packed::new((kernels.lanes, kernels.halves), kernels.tiles.len(), &matrix);
+        let packed = Packed::new((kernels.lanes, kernels.dense.halves), kernels.tiles.len(), &matrix);
         ConvI8 {
             window,
             source_bytes: runs.iter().map(|run| run.next_multiple_of(CHANNEL_GROUP)).collect(),
@@ -110,9 +110,9 @@ impl ConvI8 {
                 weight,
                 bias: filter.bias,
                 multiplier: epilogue.multiplier(channels),
-                zero_point: i32::from(filter.zero_point) + i32::from(kernels.depthwise_flip),
+                zero_point: i32::from(filter.zero_point) + i32::from(kernels.depthwise_feed.flip),
             };
-            Packed::new((kernels.lanes, kernels.halves), kernels.tiles.len(), &matrix)
+            Packed::new((kernels.lanes, kernels.depthwise_feed.halves), kernels.tiles.len(), &matrix)
         };
         let lower = depthwise::shares_rows(&window).then(|| packed(1));
         let packed = packed(0);

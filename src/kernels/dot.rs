@@ -1,6 +1,7 @@
 //! What an instruction set supplies: one vector type, one instruction, and how its results leave it.
 
 use super::CodeRange;
+use super::gemm::{Operands, sums_of_dots};
 
 /// A vector of `i32` accumulators with the int8 dot product of one instruction set.
 ///
@@ -59,6 +60,19 @@ pub(crate) trait Dot: Copy {
 
     /// Adds to each lane the sum of its four products; exact for flipped activations and weights −127..=127.
     fn dot(self, acc: Self::Acc, activations: Self::Groups, weights: Self::Groups) -> Self::Acc;
+
+    /// Whether [`Dot::sums`] takes the taps widened to 16 bits.
+    const WIDEN: bool = false;
+
+    /// `bias + Σ activation · weight` of `MR` pixels and `NV` vectors of output channels.
+    ///
+    /// # Safety
+    /// What `operands` says is readable, and 16 bytes behind the last group of each pixel.
+    #[inline(always)]
+    unsafe fn sums<const MR: usize, const NV: usize>(self, operands: Operands) -> [[Self::Acc; NV]; MR] {
+        // SAFETY: the caller's.
+        unsafe { sums_of_dots(self, operands) }
+    }
 
     /// Vectors of groups: group `i` is byte `i` of each row, all flipped.
     fn interleave(self, rows: [&[u8; 16]; 4], to: &mut [u8; 64]);

@@ -26,23 +26,34 @@ pub(crate) struct Shape {
     pub(crate) pixels: usize,
     /// Groups of a pixel that are multiplied at once, at most.
     pub(crate) groups: usize,
+    /// Whether taps are widened to 16 bits.
+    pub(crate) widen: bool,
+}
+
+impl Shape {
+    /// Of a kernel that is made of dot products.
+    pub(crate) const fn of<D: Dot>(_dot: &D, pixels: usize) -> Self {
+        Shape { pixels, groups: usize::MAX, widen: D::WIDEN }
+    }
 }
 
 /// How the taps of neighbouring output pixels lie in the scratch memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lines {
     /// Lines of taps of a pixel.
-    count: usize,
+    pub(crate) count: usize,
     /// From line to line.
-    bytes: usize,
+    pub(crate) bytes: usize,
     /// Groups of a pixel in each line.
     groups: usize,
     /// Groups of a pixel that are multiplied at once; those of a line are padded to a multiple.
     chunk: usize,
     /// Bytes from pixel to pixel within a line.
-    step: usize,
+    pub(crate) step: usize,
     /// Pixels that are laid out at once.
     pixels: usize,
+    /// Whether taps are widened to 16 bits, behind all lines.
+    widen: bool,
     /// The lines are rows of the padded image, else each pixel has a line of its own.
     rows: bool,
 }
@@ -61,17 +72,14 @@ impl Lines {
             let (bytes, step) = (reach * tap_bytes, window.stride[1] * tap_bytes);
             let groups = columns * tap_bytes / CHANNEL_GROUP;
             let chunk = even_chunk(groups, shape.groups);
-            return Lines { count: rows, bytes, groups, chunk, step, pixels: width, rows: true };
+            let (pixels, widen) = (width, shape.widen);
+            return Lines { count: rows, bytes, groups, chunk, step, pixels, widen, rows: true };
         }
         let pixels = (CHUNK_BYTES / (shape.pixels * row_bytes).max(1)).max(1) * shape.pixels;
         let (bytes, groups) = (pixels * row_bytes, row_bytes / CHANNEL_GROUP);
         let chunk = even_chunk(groups, shape.groups);
-        Lines { count: 1, bytes, groups, chunk, step: row_bytes, pixels, rows: false }
-    }
-
-    /// Lines of taps of a pixel.
-    pub(crate) fn count(&self) -> usize {
-        self.count
+        let (step, widen) = (row_bytes, shape.widen);
+        Lines { count: 1, bytes, groups, chunk, step, pixels, widen, rows: false }
     }
 
     /// Groups that are multiplied at once, and how often in each line.
@@ -93,22 +101,17 @@ impl Lines {
         (within < line_bytes).then_some(line * line_bytes + within)
     }
 
-    /// Bytes from pixel to pixel within a line.
-    pub(crate) fn step(&self) -> usize {
-        self.step
-    }
-
-    /// First byte of a pixel in a line.
-    pub(crate) fn start(&self, line: usize, pixel: usize) -> usize {
-        line * self.bytes + pixel * self.step
-    }
-
     /// Bytes of all lines.
     fn len(&self) -> usize {
         self.count * self.bytes
     }
 
     pub(crate) fn scratch_bytes(&self) -> usize {
+        self.widened() + if self.widen { 2 * self.widened() } else { 0 }
+    }
+
+    /// Where the widened taps are.
+    fn widened(&self) -> usize {
         self.len() + READ_BEYOND
     }
 }
@@ -190,6 +193,11 @@ pub(crate) unsafe fn run<M: Multiply>(mut kernel: M, job: &mut Job<'_>) {
             }
             false => taps.lay_out(count, &mut job.scratch[..count * lines.step]),
         }
+        if lines.widen {
+            let bytes = if lines.rows { lines.len() } else { count * lines.step };
+            let (taps, widened) = job.scratch.split_at_mut(lines.widened());
+            widen(&taps[..bytes], widened);
+        }
         // SAFETY: `check` compared every length with what a tile reads and writes; the lines have room for
         // whole tiles; the look-up belongs to the caller's instruction set.
         unsafe {
@@ -203,13 +211,21 @@ pub(crate) unsafe fn run<M: Multiply>(mut kernel: M, job: &mut Job<'_>) {
     }
 }
 
+/// Signed codes as 16-bit numbers, in the byte order of the CPU.
+#[inline(always)]
+fn widen(from: &[u8], to: &mut [u8]) {
+    for (to, &code) in to.as_chunks_mut().0.iter_mut().zip(from) {
+        *to = i16::from(code as i8).to_ne_bytes();
+    }
+}
+
 /// Sums in registers: `MR` pixels by `NV` vectors.
 struct Registers<D, const MR: usize, const NV: usize>(D);
 
 impl<D: Dot, const MR: usize, const NV: usize> Multiply for Registers<D, MR, NV> {
     const LANES: usize = D::LANES;
     const FLIP: u8 = D::FLIP;
-    const SHAPE: Shape = Shape { pixels: MR, groups: usize::MAX };
+    const SHAPE: Shape = Shape { pixels: MR, groups: usize::MAX, widen: D::WIDEN };
 
     #[inline(always)]
     unsafe fn tile(&mut self, job: &mut Job<'_>, tile: Pixels, at: (&Lines, usize)) {
@@ -260,53 +276,94 @@ unsafe fn panel_of<D: Dot, const MR: usize, const NV: usize>(
     job: &mut Job<'_>,
     panel: &Panel,
     tile: Pixels,
-    at: (&Lines, usize),
+    (lines, at): (&Lines, usize),
 ) {
-    // SAFETY: the caller's.
+    let packed = job.packed;
+    // SAFETY: the caller's. The lines have `MR` pixels from pixel `at` on, the packed weights `NV` vectors for
+    // each group of the panel, and the bias `NV` vectors from the panel's first channel on.
     unsafe {
-        let acc = accumulate::<D, MR, NV>(dot, job, panel, at);
-        finish(dot, acc, job.packed, &mut job.output, panel, tile);
+        let (first, bytes) = if D::WIDEN { (lines.widened(), 2) } else { (0, 1) };
+        let operands = Operands {
+            taps: job.scratch.as_ptr().add(first + at * lines.step * bytes),
+            step: lines.step * bytes,
+            lines: lines.count,
+            line_bytes: lines.bytes * bytes,
+            groups: lines.groups,
+            weights: packed.weights.as_slice().as_ptr().add(panel.channel * packed.row_bytes()),
+            bias: packed.bias.as_ptr().add(panel.channel),
+        };
+        let acc = dot.sums::<MR, NV>(operands);
+        finish(dot, acc, packed, &mut job.output, panel, tile);
     }
 }
 
-/// The micro-kernel: `bias + Σ activation · weight` of `MR` pixels and `NV` vectors of output channels.
+/// What the micro-kernel multiplies: pixels of a tile and vectors of a panel.
+#[derive(Clone, Copy)]
+pub(crate) struct Operands {
+    /// The first pixel's first group in its first line.
+    pub(crate) taps: *const u8,
+    /// Bytes from pixel to pixel.
+    pub(crate) step: usize,
+    pub(crate) lines: usize,
+    /// Bytes from line to line.
+    pub(crate) line_bytes: usize,
+    /// Groups of a pixel in each line.
+    pub(crate) groups: usize,
+    /// For each group of each line the vectors of the panel.
+    pub(crate) weights: *const u8,
+    /// The vectors of the panel.
+    pub(crate) bias: *const i32,
+}
+
+/// The bias of the panel for each pixel.
 ///
 /// # Safety
-/// As [`multiply`]; the panel has `NV` vectors.
+/// `operands` has `NV` vectors of it.
 #[inline(always)]
-unsafe fn accumulate<D: Dot, const MR: usize, const NV: usize>(
+pub(crate) unsafe fn biases<D: Dot, const MR: usize, const NV: usize>(
     dot: D,
-    job: &Job<'_>,
-    panel: &Panel,
-    (lines, at): (&Lines, usize),
+    operands: Operands,
 ) -> [[D::Acc; NV]; MR] {
-    let (packed, lines) = (job.packed, *lines);
-    // SAFETY: the lines have `MR` pixels from pixel `at` on, the packed weights `NV` vectors for each group of
-    // the panel, and the bias `NV` vectors from the panel's first channel on.
+    // SAFETY: the caller's.
     unsafe {
-        let mut line = job.scratch.as_ptr().add(at * lines.step);
-        let mut weights = packed.weights.as_slice().as_ptr().add(panel.channel * packed.row_bytes());
-        let bias = packed.bias.as_ptr().add(panel.channel);
-        let mut first = [dot.load(bias); NV];
+        let mut first = [dot.load(operands.bias); NV];
         for (v, acc) in first.iter_mut().enumerate() {
-            *acc = dot.load(bias.add(v * D::LANES));
+            *acc = dot.load(operands.bias.add(v * D::LANES));
         }
-        let mut acc = [first; MR];
-        for _ in 0..lines.count {
-            for group in (0..lines.groups).step_by(D::STEP) {
-                let (pixels, left) = ((line.add(group * CHANNEL_GROUP), lines.step), lines.groups - group);
-                add_group::<0, D, MR, NV>(dot, &mut acc, pixels, &mut weights);
-                if D::STEP > 1 && left > 1 {
-                    add_group::<1, D, MR, NV>(dot, &mut acc, pixels, &mut weights);
+        [first; MR]
+    }
+}
+
+/// [`Dot::sums`] by [`Dot::dot_nth`].
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub(crate) unsafe fn sums_of_dots<D: Dot, const MR: usize, const NV: usize>(
+    dot: D,
+    operands: Operands,
+) -> [[D::Acc; NV]; MR] {
+    let Operands { taps: mut line, step, groups, mut weights, .. } = operands;
+    // SAFETY: the caller's.
+    unsafe {
+        let mut acc = biases(dot, operands);
+        for _ in 0..operands.lines {
+            let (mut at, end) = (line, line.add(groups * CHANNEL_GROUP));
+            for _ in 0..groups / D::STEP {
+                add_group::<0, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
+                if D::STEP == 4 {
+                    add_group::<1, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
+                    add_group::<2, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
+                    add_group::<3, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
                 }
-                if D::STEP > 2 && left > 2 {
-                    add_group::<2, D, MR, NV>(dot, &mut acc, pixels, &mut weights);
-                }
-                if D::STEP > 3 && left > 3 {
-                    add_group::<3, D, MR, NV>(dot, &mut acc, pixels, &mut weights);
-                }
+                at = at.add(D::STEP * CHANNEL_GROUP);
             }
-            line = line.wrapping_add(lines.bytes);
+            // Fewer than a step.
+            while D::STEP > 1 && at < end {
+                add_group::<0, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
+                at = at.add(CHANNEL_GROUP);
+            }
+            line = line.wrapping_add(operands.line_bytes);
         }
         acc
     }

@@ -21,17 +21,21 @@ pub enum Isa {
     Avx512Vnni,
     /// x86-64 with the same and AMX, which multiplies whole matrices.
     Amx,
-    /// 64-bit ARM: NEON is part of the architecture.
+    /// ARM with NEON, which is part of the 64-bit architecture.
     Neon,
     /// 64-bit ARM with the int8 dot product of ARMv8.2.
     Dotprod,
+    /// 64-bit ARM with the int8 matrix product of ARMv8.6.
+    I8mm,
 }
 
 /// A name or request that cannot be met.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IsaError {
     /// Not the name of an instruction set.
-    #[error("unknown instruction set {0:?}; known are scalar, avx2, avxvnni, avx512vnni, amx, neon, dotprod")]
+    #[error(
+        "unknown instruction set {0:?}; known are scalar, avx2, avxvnni, avx512vnni, amx, neon, dotprod, i8mm"
+    )]
     Unknown(String),
     /// The CPU lacks it.
     #[error("this CPU lacks {wanted}; it has {}", list(.has))]
@@ -47,10 +51,22 @@ fn list(isas: &[Isa]) -> String {
     isas.iter().map(Isa::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// What the kernel says of a 32-bit CPU. The standard library's own question is not stable.
+#[cfg(target_arch = "arm")]
+fn has_neon() -> bool {
+    use std::ffi::c_ulong;
+    unsafe extern "C" {
+        safe fn getauxval(kind: c_ulong) -> c_ulong;
+    }
+    const AT_HWCAP: c_ulong = 16;
+    const HWCAP_NEON: c_ulong = 1 << 12;
+    getauxval(AT_HWCAP) & HWCAP_NEON != 0
+}
+
 impl Isa {
     /// All instruction sets, of every architecture.
-    pub const ALL: [Isa; 7] =
-        [Isa::Scalar, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::Amx, Isa::Neon, Isa::Dotprod];
+    pub const ALL: [Isa; 8] =
+        [Isa::Scalar, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::Amx, Isa::Neon, Isa::Dotprod, Isa::I8mm];
 
     /// Whether this CPU has it.
     pub fn is_available(self) -> bool {
@@ -71,8 +87,12 @@ impl Isa {
             Isa::Amx => Isa::Avx512Vnni.is_available() && amx::is_permitted(),
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => is_aarch64_feature_detected!("neon"),
+            #[cfg(target_arch = "arm")]
+            Isa::Neon => has_neon(),
             #[cfg(target_arch = "aarch64")]
             Isa::Dotprod => is_aarch64_feature_detected!("neon") && is_aarch64_feature_detected!("dotprod"),
+            #[cfg(target_arch = "aarch64")]
+            Isa::I8mm => Isa::Dotprod.is_available() && is_aarch64_feature_detected!("i8mm"),
             _ => false,
         }
     }
@@ -107,6 +127,7 @@ impl Isa {
             Isa::Amx => "amx",
             Isa::Neon => "neon",
             Isa::Dotprod => "dotprod",
+            Isa::I8mm => "i8mm",
         }
     }
 }

@@ -95,7 +95,10 @@ pub(crate) unsafe fn finish<D: Dot, const MR: usize, const NV: usize>(
     pixels: Pixels,
 ) {
     const { assert!(MR <= 12) };
-    let channels = (packed.channels - panel.channel).min(NV * D::LANES);
+    let all = NV * D::LANES;
+    let channels = (packed.channels - panel.channel).min(all);
+    // Most tiles are whole: one decision for all their rows.
+    let whole = D::LANES == 4 && channels == all && pixels.count == MR;
     // SAFETY: multipliers are padded to whole vectors; the destination has `pixels.count` pixels from
     // `pixels.first` on, each with the channels that are left.
     unsafe {
@@ -104,6 +107,12 @@ pub(crate) unsafe fn finish<D: Dot, const MR: usize, const NV: usize>(
             Output::Codes { dst, range, .. } => {
                 let (range, pitch) = (*range, dst.pitch);
                 let to = dst.data.as_mut_ptr().add(pixels.first * pitch + panel.channel);
+                if whole {
+                    for_each_row!(acc, MR, |row, acc| {
+                        dot.store_codes(acc, multiplier, range, to.add(row * pitch), all)
+                    });
+                    return;
+                }
                 if packed.scales_down {
                     for_each_row!(acc, pixels.count, |row, acc| {
                         dot.store_scaled_down(acc, multiplier, range, to.add(row * pitch), channels)
@@ -117,6 +126,12 @@ pub(crate) unsafe fn finish<D: Dot, const MR: usize, const NV: usize>(
             Output::Reals(dst) => {
                 let pitch = dst.pitch;
                 let to = dst.data.as_mut_ptr().add(pixels.first * pitch + panel.channel);
+                if whole {
+                    for_each_row!(acc, MR, |row, acc| {
+                        dot.store_reals(acc, multiplier, to.add(row * pitch), all)
+                    });
+                    return;
+                }
                 for_each_row!(acc, pixels.count, |row, acc| {
                     dot.store_reals(acc, multiplier, to.add(row * pitch), channels)
                 });

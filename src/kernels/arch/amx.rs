@@ -4,7 +4,7 @@
 //! multiply the next one.
 
 use super::avx512vnni::{self, Avx512Vnni};
-use super::{Kernels, Tile};
+use super::{Feed, Kernels, Tile};
 use crate::kernels::dot::Dot;
 use crate::kernels::gemm::{self, Lines, Multiply, Shape};
 use crate::kernels::isa::Isa;
@@ -18,7 +18,7 @@ const ROWS: usize = 16;
 /// Bytes of a row.
 const ROW_BYTES: usize = 64;
 
-const SHAPE: Shape = Shape { pixels: ROWS, groups: ROWS };
+const SHAPE: Shape = Shape { pixels: ROWS, groups: ROWS, widen: false };
 
 /// The door to panels of at most `$vectors` vectors.
 macro_rules! tile {
@@ -36,7 +36,7 @@ macro_rules! tile {
 pub(super) fn kernels() -> Option<Kernels> {
     let vectors = avx512vnni::kernels()?;
     Isa::Amx.is_available().then_some(Kernels {
-        flip: 0,
+        dense: Feed { halves: false, flip: 0 },
         tiles: &[
             tile!("amx-gemm-16x16", 1),
             tile!("amx-gemm-16x32", 2),
@@ -125,10 +125,10 @@ impl<const NV: usize> Tiles<NV> {
             }
             let mut weights = packed.weights.as_slice().as_ptr().add(panel.channel * packed.row_bytes());
             let (chunk, chunks) = lines.chunks();
-            for line in 0..lines.count() {
-                let taps = job.scratch.as_ptr().add(lines.start(line, at));
+            for line in 0..lines.count {
+                let taps = job.scratch.as_ptr().add(line * lines.bytes + at * lines.step);
                 for i in 0..chunks {
-                    add_chunk::<V>((taps.add(i * chunk * CHANNEL_GROUP), lines.step()), weights);
+                    add_chunk::<V>((taps.add(i * chunk * CHANNEL_GROUP), lines.step), weights);
                     weights = weights.wrapping_add(chunk * V * ROW_BYTES);
                 }
             }

@@ -1,6 +1,6 @@
 //! AVX-512 with VNNI: sixteen dot products of four bytes in one instruction, activations unsigned.
 
-use super::{Kernels, avx2, depthwise, interleave_sse2, scalar, tile};
+use super::{Feed, Kernels, avx2, depthwise, interleave_sse2, scalar, tile};
 use crate::kernels::collect::{self, Collect, Shuffle};
 use crate::kernels::dot::Dot;
 use crate::kernels::isa::Isa;
@@ -16,9 +16,8 @@ pub(super) fn kernels() -> Option<Kernels> {
     let vbmi = is_x86_feature_detected!("avx512vbmi");
     Isa::Avx512Vnni.is_available().then_some(Kernels {
         lanes: Avx512Vnni::LANES,
-        halves: Avx512Vnni::HALVES,
-        flip: Avx512Vnni::FLIP,
-        depthwise_flip: Avx512Vnni::FLIP,
+        dense: Feed::of::<Avx512Vnni>(),
+        depthwise_feed: Feed::of::<Avx512Vnni>(),
         // 24 of the 32 registers hold accumulators, 1 to 4 weights, one the activations.
         tiles: &[
             tile!(Avx512Vnni, "avx512f,avx512bw,avx512vl,avx512vnni", "avx512vnni-gemm-12x16", 12, 1),

@@ -1,6 +1,6 @@
 //! AVX-VNNI: eight dot products of four bytes in one instruction, activations unsigned.
 
-use super::{Kernels, avx2, depthwise, interleave_sse2, scalar, tile};
+use super::{Feed, Kernels, avx2, depthwise, interleave_sse2, scalar, tile};
 use crate::kernels::CodeRange;
 use crate::kernels::dot::Dot;
 use crate::kernels::isa::Isa;
@@ -14,9 +14,8 @@ struct AvxVnni;
 pub(super) fn kernels() -> Option<Kernels> {
     Isa::AvxVnni.is_available().then_some(Kernels {
         lanes: AvxVnni::LANES,
-        halves: AvxVnni::HALVES,
-        flip: AvxVnni::FLIP,
-        depthwise_flip: AvxVnni::FLIP,
+        dense: Feed::of::<AvxVnni>(),
+        depthwise_feed: Feed::of::<AvxVnni>(),
         // 12 of the 16 registers hold accumulators, two weights, one the activations.
         tiles: &[
             tile!(AvxVnni, "avx2,avxvnni", "avxvnni-gemm-12x8", 12, 1),

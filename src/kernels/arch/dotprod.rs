@@ -1,38 +1,41 @@
 //! NEON with the int8 dot product of ARMv8.2: four dot products of four bytes in one instruction.
 
-use super::{Kernels, depthwise, neon, tile};
+use super::{Feed, Kernels, depthwise, i8mm, neon, tile};
 use crate::kernels::CodeRange;
 use crate::kernels::dot::Dot;
+use crate::kernels::gemm::{Operands, sums_of_dots};
 use crate::kernels::isa::Isa;
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-/// Proof that the CPU has NEON with the dot product.
+/// Proof that the CPU has NEON with the dot product; `MATRIX`: and the matrix product, which makes the sums of
+/// dense convolutions.
 #[derive(Clone, Copy)]
-struct Dotprod;
+pub(super) struct Dotprod<const MATRIX: bool>;
+
+const DOTPROD: Dotprod<false> = Dotprod;
 
 /// `None` where the CPU lacks the instruction set.
 pub(super) fn kernels() -> Option<Kernels> {
     Isa::Dotprod.is_available().then_some(Kernels {
-        lanes: Dotprod::LANES,
-        halves: Dotprod::HALVES,
-        flip: Dotprod::FLIP,
-        depthwise_flip: Dotprod::FLIP,
+        lanes: Dotprod::<false>::LANES,
+        dense: Feed::of::<Dotprod<false>>(),
+        depthwise_feed: Feed::of::<Dotprod<false>>(),
         // Up to 21 of the 32 registers hold accumulators, 1 to 4 weights, the others activations.
         tiles: &[
-            tile!(Dotprod, "neon,dotprod", "dotprod-gemm-10x4", 10, 1),
-            tile!(Dotprod, "neon,dotprod", "dotprod-gemm-10x8", 10, 2),
-            tile!(Dotprod, "neon,dotprod", "dotprod-gemm-5x12", 5, 3),
-            tile!(Dotprod, "neon,dotprod", "dotprod-gemm-5x16", 5, 4),
+            tile!(DOTPROD, "neon,dotprod", "dotprod-gemm-10x4", 10, 1),
+            tile!(DOTPROD, "neon,dotprod", "dotprod-gemm-10x8", 10, 2),
+            tile!(DOTPROD, "neon,dotprod", "dotprod-gemm-5x12", 5, 3),
+            tile!(DOTPROD, "neon,dotprod", "dotprod-gemm-5x16", 5, 4),
         ],
         depthwise_name: "dotprod-depthwise-4x16",
-        depthwise: depthwise!(Dotprod, "neon,dotprod", 4),
+        depthwise: depthwise!(DOTPROD, "neon,dotprod", 4),
         look_up: neon::look_up,
         collect: Some((neon::SHUFFLE_BYTES, neon::collect)),
     })
 }
 
-impl Dot for Dotprod {
+impl<const MATRIX: bool> Dot for Dotprod<MATRIX> {
     const LANES: usize = 4;
     const HALVES: bool = false;
     const STEP: usize = 4;
@@ -94,6 +97,17 @@ impl Dot for Dotprod {
             );
         }
         acc
+    }
+
+    #[inline(always)]
+    unsafe fn sums<const MR: usize, const NV: usize>(self, operands: Operands) -> [[int32x4_t; NV]; MR] {
+        // SAFETY: the caller's; `MATRIX` proves the matrix product.
+        unsafe {
+            match MATRIX {
+                true => i8mm::sums(operands),
+                false => sums_of_dots(self, operands),
+            }
+        }
     }
 
     #[inline(always)]

@@ -14,11 +14,16 @@ mod avxvnni;
 #[cfg(target_arch = "aarch64")]
 mod dotprod;
 #[cfg(target_arch = "aarch64")]
+mod i8mm;
+#[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(target_arch = "arm")]
+mod neon32;
 mod scalar;
 
 use super::PlaneMut;
 use super::collect;
+use super::dot::Dot;
 use super::isa::Isa;
 use super::job::Job;
 
@@ -50,14 +55,15 @@ macro_rules! per_isa {
                 assert!(isa.is_available(), "this CPU lacks {isa}");
                 match isa {
                     // What is not this architecture's is not available.
-                    Isa::Scalar | Isa::Neon | Isa::Dotprod => {}
+                    Isa::Scalar | Isa::Neon | Isa::Dotprod | Isa::I8mm => {}
                     // SAFETY: the CPU was asked.
                     Isa::Avx2 | Isa::AvxVnni => return unsafe { avx2($($arg),*) },
                     // SAFETY: the CPU was asked.
                     Isa::Avx512Vnni | Isa::Amx => return unsafe { avx512($($arg),*) },
                 }
             }
-            // NEON is part of the 64-bit ARM architecture: the body as it is has it.
+            // NEON is part of the 64-bit ARM architecture: the body as it is has it; in the 32-bit one it cannot
+            // be enabled for a function.
             #[cfg(not(target_arch = "x86_64"))]
             assert!(isa.is_available(), "this CPU lacks {isa}");
             $body($($arg),*)
@@ -66,17 +72,30 @@ macro_rules! per_isa {
 }
 pub(crate) use per_isa;
 
+/// How kernels take their operands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Feed {
+    /// See [`Dot::HALVES`].
+    pub(crate) halves: bool,
+    /// See [`Dot::FLIP`].
+    pub(crate) flip: u8,
+}
+
+impl Feed {
+    const fn of<D: Dot>() -> Self {
+        Feed { halves: D::HALVES, flip: D::FLIP }
+    }
+}
+
 /// The kernels of an instruction set, each with the tile and the packing that it expects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kernels {
     /// `i32` accumulators of a vector.
     pub(crate) lanes: usize,
-    /// See [`Dot::HALVES`](super::dot::Dot::HALVES).
-    pub(crate) halves: bool,
-    /// See [`Dot::FLIP`](super::dot::Dot::FLIP); for dense convolutions.
-    pub(crate) flip: u8,
-    /// The same for depthwise ones.
-    pub(crate) depthwise_flip: u8,
+    /// Of dense convolutions.
+    pub(crate) dense: Feed,
+    /// Of depthwise ones.
+    pub(crate) depthwise_feed: Feed,
     /// Tiles of a dense convolution; entry `i` is for panels of `i + 1` vectors.
     pub(crate) tiles: &'static [Tile],
     pub(crate) depthwise_name: &'static str,
@@ -106,7 +125,7 @@ macro_rules! tile {
         }
         crate::kernels::arch::Tile {
             name: $name,
-            shape: crate::kernels::gemm::Shape { pixels: $pixels, groups: usize::MAX },
+            shape: const { crate::kernels::gemm::Shape::of(&$dot, $pixels) },
             conv: door,
         }
     }};
@@ -165,8 +184,12 @@ pub(crate) fn kernels(isa: Isa) -> Kernels {
         Isa::Amx => amx::kernels(),
         #[cfg(target_arch = "aarch64")]
         Isa::Neon => neon::kernels(),
+        #[cfg(target_arch = "arm")]
+        Isa::Neon => neon32::kernels(),
         #[cfg(target_arch = "aarch64")]
         Isa::Dotprod => dotprod::kernels(),
+        #[cfg(target_arch = "aarch64")]
+        Isa::I8mm => i8mm::kernels(),
         _ => None,
     };
     kernels.unwrap_or_else(|| panic!("this CPU lacks {isa}"))

@@ -1,6 +1,6 @@
 //! NEON, which every 64-bit ARM CPU has: four dot products of four bytes in three instructions.
 
-use super::{Kernels, depthwise, tile};
+use super::{Feed, Kernels, depthwise, tile};
 use crate::kernels::collect::{self, Collect, Shuffle};
 use crate::kernels::dot::Dot;
 use crate::kernels::isa::Isa;
@@ -25,9 +25,8 @@ pub(super) fn collect(of: &Collect, src: &[Plane<'_, i8>], dst: PlaneMut<'_, i8>
 pub(super) fn kernels() -> Option<Kernels> {
     Isa::Neon.is_available().then_some(Kernels {
         lanes: Neon::LANES,
-        halves: Neon::HALVES,
-        flip: Neon::FLIP,
-        depthwise_flip: Neon::FLIP,
+        dense: Feed::of::<Neon>(),
+        depthwise_feed: Feed::of::<Neon>(),
         // Up to 16 of the 32 registers hold accumulators, four weights, one the activations, one their order;
         // the others let several dot products be under way at once.
         tiles: &[

@@ -1,6 +1,6 @@
 //! Portable Rust.
 
-use super::{Kernels, Tile};
+use super::{Feed, Kernels, Tile};
 use crate::kernels::depthwise;
 use crate::kernels::dot::Dot;
 use crate::kernels::gemm::{self, Shape};
@@ -11,14 +11,9 @@ const LANES: usize = 8;
 
 pub(super) const KERNELS: Kernels = Kernels {
     lanes: LANES,
-    halves: Scalar::HALVES,
-    flip: Scalar::FLIP,
-    depthwise_flip: Scalar::FLIP,
-    tiles: &[Tile {
-        name: "scalar-gemm-4x8",
-        shape: Shape { pixels: 4, groups: usize::MAX },
-        conv: conv_4x8,
-    }],
+    dense: Feed::of::<Scalar>(),
+    depthwise_feed: Feed::of::<Scalar>(),
+    tiles: &[Tile { name: "scalar-gemm-4x8", shape: const { Shape::of(&Scalar, 4) }, conv: conv_4x8 }],
     depthwise_name: "scalar-depthwise-4x8",
     depthwise: depthwise_1x8,
     look_up,
