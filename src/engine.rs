@@ -65,6 +65,8 @@ pub struct Engine {
     memory: Memory,
     pool: Pool,
     isa: Isa,
+    /// Of each thread.
+    scratch_bytes: usize,
 }
 
 /// The network's input, to be filled before each run.
@@ -118,14 +120,15 @@ impl Engine {
         }
         let plan = Plan::new(&graph, &grids, &plan::Options { isa: options.isa, reuse: options.reuse })?;
         let pool = Pool::new(options.threads);
-        let scratch = plan.scratch_bytes() * pool.threads();
+        let scratch_bytes = plan.scratch_bytes();
+        let scratch = scratch_bytes * pool.threads();
         let memory = Memory::new(plan.layout.bytes.next_multiple_of(ARENA_ALIGN) + scratch);
         for (buffer, bytes) in &plan.constants {
             // SAFETY: nothing else uses the memory yet.
             let place = unsafe { memory.view_mut::<u8>(plan.layout.offsets[*buffer], bytes.len()) };
             place.copy_from_slice(bytes);
         }
-        Ok(Engine { plan, memory, pool, isa: options.isa })
+        Ok(Engine { plan, memory, pool, isa: options.isa, scratch_bytes })
     }
 
     /// The plan, for inspection.
@@ -199,24 +202,30 @@ impl Engine {
 
     /// Runs all steps.
     pub fn run(&mut self) {
-        let scratch = self.scratch();
-        for step in &self.plan.steps {
-            step.run(&self.memory, &self.plan.layout.offsets, scratch, &self.pool);
+        for group in &self.plan.groups {
+            self.run_steps(group.clone());
         }
     }
 
-    /// As [`Engine::run`]; calls `report(step, duration)` after each step.
+    /// As [`Engine::run`], but waits for all threads after each step, and calls `report(step, duration)` then.
     pub fn run_timed(&mut self, mut report: impl FnMut(usize, Duration)) {
-        let scratch = self.scratch();
-        for (index, step) in self.plan.steps.iter().enumerate() {
+        for index in 0..self.plan.steps.len() {
             let start = Instant::now();
-            step.run(&self.memory, &self.plan.layout.offsets, scratch, &self.pool);
+            self.run_steps(index..index + 1);
             report(index, start.elapsed());
         }
     }
 
-    fn scratch(&self) -> usize {
-        self.plan.layout.bytes.next_multiple_of(ARENA_ALIGN)
+    fn run_steps(&self, steps: Range<usize>) {
+        let scratch = self.plan.layout.bytes.next_multiple_of(ARENA_ALIGN);
+        let scratch = (scratch, self.scratch_bytes);
+        plan::step::run(
+            &self.plan.steps[steps],
+            &self.memory,
+            &self.plan.layout.offsets,
+            scratch,
+            &self.pool,
+        );
     }
 
     /// Number of results.

@@ -278,9 +278,25 @@ fn dequantize_body(
     let (len, runs) = gapless(channels, pixels.len(), &[src.pitch, dst.pitch]);
     for run in 0..runs {
         let from = &src.data[(pixels.start + run) * src.pitch..][..len];
-        for (to, &code) in dst.data[run * dst.pitch..][..len].iter_mut().zip(from) {
+        dequantize_run(quant, from, &mut dst.data[run * dst.pitch..][..len]);
+    }
+}
+
+/// In blocks; the last one overlaps its neighbour.
+#[inline(always)]
+fn dequantize_run(quant: Quant, from: &[i8], to: &mut [f32]) {
+    const BLOCK: usize = 32;
+    let block = |from: &[i8; BLOCK], to: &mut [f32; BLOCK]| {
+        for (to, &code) in to.iter_mut().zip(from) {
             *to = quant.dequantize(code);
         }
+    };
+    let (Some(last), Some(end)) = (from.last_chunk(), from.len().checked_sub(BLOCK)) else {
+        return to.iter_mut().zip(from).for_each(|(to, &code)| *to = quant.dequantize(code));
+    };
+    from.as_chunks().0.iter().zip(to.as_chunks_mut().0).for_each(|(from, to)| block(from, to));
+    if let Some(to) = to[end..].first_chunk_mut() {
+        block(last, to);
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn lower(p: &mut Planner, at: usize, node: &Node) -> Result<()> {
             let x = p.read(node.inputs[0], DType::I8)?;
             let out = p.place(result, DType::I8);
             let work = table(p.options.isa, codes, &out);
-            p.push(node.name.clone(), "Unary", result, vec![x], out, work);
+            p.push_pointwise(node.name.clone(), "Unary", result, vec![x], out, work);
             Ok(())
         }
         Op::Pool { kind, window, count_include_pad, tail } => {
@@ -210,7 +210,7 @@ fn conv(
             let work = conv_work(kernel, window.output[1], macs, out.dtype);
             let (read, write) =
                 (x.channels_from(g * inputs, inputs), out.channels_from(g * outputs, outputs));
-            p.push(node.name.clone(), "Conv", p.result(at).0, vec![read], write, work);
+            push_conv(p, at, node, (vec![read], write), &window, work);
         }
     }
     activate(p, node, out, after)
@@ -244,8 +244,23 @@ fn collecting_conv(
     let kernel = ConvI8::collecting(p.options.isa, window.clone(), &filter, &runs, layer.epilogue);
     let macs = (out.pixels() * layer.channels * inputs * taps) as u64;
     let work = conv_work(kernel, window.output[1], macs, out.dtype);
-    p.push(node.name.clone(), "Conv", p.result(at).0, reads, out.clone(), work);
+    push_conv(p, at, node, (reads, out.clone()), &window, work);
     activate(p, node, out, after)
+}
+
+fn push_conv(
+    p: &mut Planner,
+    at: usize,
+    node: &Node,
+    (reads, write): (Vec<Loc>, Loc),
+    window: &Window,
+    work: Work,
+) {
+    let (name, result) = (node.name.clone(), p.result(at).0);
+    match window.is_pointwise() {
+        true => p.push_pointwise(name, "Conv", result, reads, write, work),
+        false => p.push(name, "Conv", result, reads, write, work),
+    }
 }
 
 fn linear(p: &mut Planner, at: usize, node: &Node, activation: Option<Unary>) -> Result<()> {
@@ -302,7 +317,7 @@ fn activate(p: &mut Planner, node: &Node, before: Loc, after: Option<Unary>) -> 
     let Some(unary) = after else { return Ok(()) };
     let out = p.place(node.output, DType::F32);
     let work = real::unary(unary, &out);
-    p.push(format!("{}.activation", node.name), "Unary", node.output, vec![before], out, work);
+    p.push_pointwise(format!("{}.activation", node.name), "Unary", node.output, vec![before], out, work);
     Ok(())
 }
 
@@ -404,7 +419,7 @@ fn binary(p: &mut Planner, at: usize, node: &Node, kind: Binary, activation: Opt
     };
     let work =
         Work { kernel: format!("{isa}-binary"), weights_bytes: 0, scratch_bytes: 0, macs: 0, unit: 1, run };
-    p.push(node.name.clone(), &format!("{kind:?}"), result, operands.to_vec(), out, work);
+    p.push_pointwise(node.name.clone(), &format!("{kind:?}"), result, operands.to_vec(), out, work);
     Ok(())
 }
 

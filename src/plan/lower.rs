@@ -1,7 +1,7 @@
 //! The walk over the nodes: element types, places, conversions, and the order of steps.
 
 use super::arena::{self, Lifetime};
-use super::{Loc, Options, Plan, Port, Step, int8, movers, physical_dims, real};
+use super::{Loc, Options, Plan, Port, Step, group, int8, movers, physical_dims, real};
 use crate::error::{Error, Result};
 use crate::graph::{Binary, Graph, GridStyle, Node, Op, ReduceKind, ResizeMode, ValueId};
 use crate::kernels::conv::RUNS_MAX;
@@ -257,7 +257,7 @@ impl<'a> Planner<'a> {
         if let (DType::I8, Some(quant)) = (self.native[id.index()], self.grids.of(id)) {
             let codes = self.place(id, DType::I8);
             let work = int8::quantize(self.options.isa, quant, &codes);
-            self.push(format!("{name}.quantize"), "Quantize", id, vec![write], codes, work);
+            self.push_pointwise(format!("{name}.quantize"), "Quantize", id, vec![write], codes, work);
         }
     }
 
@@ -293,7 +293,7 @@ impl<'a> Planner<'a> {
             DType::F32 => ("Dequantize", int8::dequantize(self.options.isa, quant, &to)),
         };
         let name = self.graph.value(id).name.clone();
-        self.push(name, op, id, vec![from], to.clone(), work);
+        self.push_pointwise(name, op, id, vec![from], to.clone(), work);
         Ok(to)
     }
 
@@ -330,7 +330,22 @@ impl<'a> Planner<'a> {
         }
         let quant = (write.dtype == DType::I8).then(|| self.grids.of(of)).flatten();
         let shape = self.graph.shape(of).clone();
-        self.steps.push(Step { name, op: op.to_owned(), shape, quant, reads, write, work });
+        let pointwise = false;
+        self.steps.push(Step { name, op: op.to_owned(), shape, quant, reads, write, pointwise, work });
+    }
+
+    /// As [`Planner::push`], for a step that looks at one pixel at a time.
+    pub fn push_pointwise(
+        &mut self,
+        name: String,
+        op: &str,
+        of: ValueId,
+        reads: Vec<Loc>,
+        write: Loc,
+        work: Work,
+    ) {
+        self.push(name, op, of, reads, write, work);
+        self.steps.last_mut().expect("just pushed").pointwise = true;
     }
 
     fn node(&mut self, at: usize, node: &Node) -> Result<()> {
@@ -371,9 +386,11 @@ impl<'a> Planner<'a> {
         Port { name: value.name.clone(), shape: value.shape.clone(), loc, quant }
     }
 
-    fn finish(self, inputs: Vec<Port>, outputs: Vec<Port>) -> Result<Plan> {
+    fn finish(mut self, inputs: Vec<Port>, outputs: Vec<Port>) -> Result<Plan> {
+        let groups = group::groups(&self.steps);
+        group::extend(&mut self.buffers, &groups);
         let layout = arena::plan(&self.buffers, self.options.reuse)?;
-        Ok(Plan { steps: self.steps, layout, constants: self.constants, inputs, outputs })
+        Ok(Plan { steps: self.steps, groups, layout, constants: self.constants, inputs, outputs })
     }
 }
 

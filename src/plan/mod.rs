@@ -8,11 +8,12 @@
 
 pub mod arena;
 mod epilogue;
+mod group;
 mod int8;
 mod lower;
 mod movers;
 mod real;
-mod step;
+pub mod step;
 
 pub use lower::lower;
 pub use step::{Part, Run, Step, Work};
@@ -21,6 +22,7 @@ use crate::graph::Graph;
 use crate::kernels::isa::Isa;
 use crate::limits::ARENA_ALIGN;
 use crate::tensor::{DType, Quant, Shape};
+use std::ops::Range;
 
 /// Where a tensor lies, or a range of an image's channels.
 ///
@@ -128,6 +130,8 @@ pub struct Options {
 pub struct Plan {
     /// What to do, in order.
     pub steps: Vec<Step>,
+    /// Steps that threads run without waiting for each other in between.
+    pub groups: Vec<Range<usize>>,
     /// Byte offsets of the buffers.
     pub layout: arena::Layout,
     /// Contents of buffers that hold constants, written once.

@@ -100,7 +100,7 @@ pub(super) fn collect(p: &mut Planner, at: usize, node: &Node, runs: &[Run]) -> 
         let reads = roots.into_iter().map(|root| p.read(root, DType::I8)).collect::<Result<Vec<Loc>>>()?;
         let write = out.channels_from(first, count);
         let work = collecting(Collect::new(p.options.isa, &channels, table.clone()), p.options.isa);
-        p.push(node.name.clone(), "Collect", result, reads, write, work);
+        p.push_pointwise(node.name.clone(), "Collect", result, reads, write, work);
         (from, first) = (from + channels.len(), first + count);
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::Loc;
 use crate::kernels::{Plane, PlaneMut};
-use crate::limits::{ARENA_ALIGN, CHANNEL_GROUP};
+use crate::limits::CHANNEL_GROUP;
 use crate::memory::{Element, Memory};
 use crate::tensor::{Quant, Shape};
 use crate::threads::Pool;
@@ -47,31 +47,45 @@ pub struct Step {
     pub reads: Vec<Loc>,
     /// Result. No operand lies in the same buffer.
     pub write: Loc,
+    /// Whether each pixel of the result depends only on the same pixel of each operand of that size.
+    pub pointwise: bool,
     /// The kernel.
     pub work: Work,
 }
 
-impl Step {
-    /// Runs the kernel on all threads. `offsets` are those of the plan; scratch memory, of
-    /// [`Plan::scratch_bytes`](super::Plan::scratch_bytes) for each thread, starts at `scratch`.
-    pub fn run(&self, memory: &Memory, offsets: &[usize], scratch: usize, pool: &Pool) {
-        let units = if self.work.unit == 0 { 1 } else { self.write.pixels().div_ceil(self.work.unit) };
-        let work = (self.work.macs / MACS_PER_ELEMENT).max(self.write.extent() as u64);
-        let parts = pool.threads().min(units).min((work / PART_WORK_MIN) as usize).max(1);
-        let each = units.div_ceil(parts);
-        pool.run(parts, &|index| {
-            let pixels = match self.work.unit {
-                0 => 0..self.write.pixels(),
-                unit => {
-                    let end = ((index + 1) * each * unit).min(self.write.pixels());
-                    (index * each * unit).min(end)..end
-                }
-            };
-            let scratch = scratch + index * self.work.scratch_bytes.next_multiple_of(ARENA_ALIGN);
-            if !pixels.is_empty() {
-                (self.work.run)(&mut Part { step: self, memory, offsets, scratch, pixels });
+/// Runs steps of one [group](super::group) on all threads: each thread all of them for its share of the pixels.
+///
+/// `offsets` are those of the plan; scratch memory, of [`Plan::scratch_bytes`](super::Plan::scratch_bytes) for
+/// each thread, starts at `scratch.0`, and `scratch.1` is that number of bytes.
+pub fn run(steps: &[Step], memory: &Memory, offsets: &[usize], scratch: (usize, usize), pool: &Pool) {
+    let unit = steps.iter().map(|step| step.work.unit).max().unwrap_or(0);
+    let pixels = steps.first().map_or(0, |step| step.write.pixels());
+    let units = if unit == 0 { 1 } else { pixels.div_ceil(unit) };
+    let work: u64 = steps.iter().map(Step::effort).sum();
+    let parts = pool.threads().min(units).min((work / PART_WORK_MIN) as usize).max(1);
+    let each = units.div_ceil(parts);
+    pool.run(parts, &|index| {
+        let pixels = match unit {
+            0 => 0..pixels,
+            unit => {
+                let end = ((index + 1) * each * unit).min(pixels);
+                (index * each * unit).min(end)..end
             }
-        });
+        };
+        if pixels.is_empty() {
+            return;
+        }
+        for step in steps {
+            let scratch = scratch.0 + index * scratch.1;
+            (step.work.run)(&mut Part { step, memory, offsets, scratch, pixels: pixels.clone() });
+        }
+    });
+}
+
+impl Step {
+    /// What a run costs, in elements of the result.
+    fn effort(&self) -> u64 {
+        (self.work.macs / MACS_PER_ELEMENT).max(self.write.extent() as u64)
     }
 }
 
