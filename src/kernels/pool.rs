@@ -143,7 +143,8 @@ fn max_of_rows(
     let (begin, end) = (column(outputs.start), column(outputs.end - 1) + last.len());
     let mut row = [i8::MIN; ROW_BYTES];
     let len = ((end - begin) * src.pitch).saturating_sub(src.pitch - channels);
-    for tap in inside(window, 0, y) {
+    // Columns may all lie in the padding.
+    for tap in inside(window, 0, y).filter(|_| begin < end) {
         let from = (y * window.stride[0] + tap - window.pad[0]) * window.input[1] + begin;
         let from = &src.data[from * src.pitch..][..len];
         row[..len].iter_mut().zip(from).for_each(|(max, &code)| *max = (*max).max(code));

@@ -1,6 +1,6 @@
 //! AVX2: eight dot products of two 16-bit numbers in two instructions, or of four bytes in four.
 
-use super::{Feed, Kernels, depthwise, interleave_sse2, scalar, tile};
+use super::{Feed, Kernels, depthwise, interleave_sse2, tile};
 use crate::kernels::collect::{self, Collect, Shuffle};
 use crate::kernels::dot::Dot;
 use crate::kernels::gemm::{Operands, biases};
@@ -22,6 +22,80 @@ pub(super) fn collect(of: &Collect, src: &[Plane<'_, i8>], dst: PlaneMut<'_, i8>
     unsafe { collect::shuffle(Avx2, of, src, dst, count) }
 }
 
+/// See [`LookUp`](super::LookUp): by shuffles of sixteen bytes.
+///
+/// A shuffle gives zero where the index is negative, else what its lowest four bits choose. An index that is
+/// lowered by 16 from shuffle to shuffle is negative from the one after its own sixteen entries on; if each
+/// table holds the difference to the one before, the shuffles until then add up to the entry. Codes below zero
+/// need indices of their own.
+#[target_feature(enable = "avx2")]
+pub(super) fn look_up(table: &[i8; 256], channels: usize, plane: PlaneMut<'_, i8>, pixels: usize) {
+    let tables = differences(table);
+    let gapless = plane.pitch == channels;
+    let (len, runs) = if gapless { (channels * pixels, 1) } else { (channels, pixels) };
+    for run in 0..runs {
+        for first in (0..len).step_by(64) {
+            let (at, count) = (run * plane.pitch + first, (len - first).min(64));
+            // What lies behind is stored as it was.
+            if let Some(codes) = plane.data[at..].first_chunk_mut() {
+                look_up_first(&tables, codes, count);
+                continue;
+            }
+            let (mut codes, rest) = ([0; 64], &mut plane.data[at..][..count]);
+            codes[..count].copy_from_slice(rest);
+            look_up_first(&tables, &mut codes, count);
+            rest.copy_from_slice(&codes[..count]);
+        }
+    }
+}
+
+/// Sixteen entries at a time, each xored with the sixteen before: those of codes from 0 on, then those below.
+fn differences(table: &[i8; 256]) -> [[i8; 16]; 16] {
+    let (parts, _) = table.as_chunks::<16>();
+    std::array::from_fn(|i| match (i ^ 8, i % 8) {
+        (at, 0) => parts[at],
+        (at, _) => std::array::from_fn(|byte| parts[at][byte] ^ parts[at - 1][byte]),
+    })
+}
+
+/// Looks up the first `count` codes.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn look_up_first(tables: &[[i8; 16]; 16], codes: &mut [i8; 64], count: usize) {
+    const PLACES: [i8; 64] = {
+        let mut places = [0; 64];
+        let mut i = 0;
+        while i < 64 {
+            places[i] = i as i8;
+            i += 1;
+        }
+        places
+    };
+    let at = codes.as_mut_ptr().cast::<__m256i>();
+    // SAFETY: the codes are two vectors, a table is half of one.
+    unsafe {
+        let codes = [_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1))];
+        let (step, sign) = (_mm256_set1_epi8(16), _mm256_set1_epi8(i8::MIN));
+        let mut found = [_mm256_setzero_si256(); 2];
+        for (half, tables) in tables.chunks_exact(8).enumerate() {
+            let flip = if half == 0 { _mm256_setzero_si256() } else { sign };
+            let mut index = codes.map(|codes| _mm256_xor_si256(codes, flip));
+            for table in tables {
+                let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()));
+                for (found, index) in found.iter_mut().zip(&mut index) {
+                    *found = _mm256_xor_si256(*found, _mm256_shuffle_epi8(table, *index));
+                    *index = _mm256_subs_epi8(*index, step);
+                }
+            }
+        }
+        for (i, (found, codes)) in found.into_iter().zip(codes).enumerate() {
+            let places = _mm256_loadu_si256(PLACES.as_ptr().cast::<__m256i>().add(i));
+            let wanted = _mm256_cmpgt_epi8(_mm256_set1_epi8(count as i8), places);
+            _mm256_storeu_si256(at.add(i), _mm256_blendv_epi8(codes, found, wanted));
+        }
+    }
+}
+
 /// `None` where the CPU lacks the instruction set.
 pub(super) fn kernels() -> Option<Kernels> {
     Isa::Avx2.is_available().then_some(Kernels {
@@ -32,8 +106,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         tiles: &[tile!(Avx2, "avx2", "avx2-gemm-12x8", 12, 1), tile!(Avx2, "avx2", "avx2-gemm-6x16", 6, 2)],
         depthwise_name: "avx2-depthwise-4x16",
         depthwise: depthwise!(Avx2, "avx2", 2),
-        // Sixteen byte shuffles and a tree of blends were measured 1.6 times slower than this.
-        look_up: scalar::look_up,
+        look_up,
         collect: Some((SHUFFLE_BYTES, collect)),
     })
 }

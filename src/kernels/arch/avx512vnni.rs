@@ -1,6 +1,6 @@
 //! AVX-512 with VNNI: sixteen dot products of four bytes in one instruction, activations unsigned.
 
-use super::{Feed, Kernels, avx2, depthwise, interleave_sse2, scalar, tile};
+use super::{Feed, Kernels, avx2, depthwise, interleave_sse2, tile};
 use crate::kernels::collect::{self, Collect, Shuffle};
 use crate::kernels::dot::Dot;
 use crate::kernels::isa::Isa;
@@ -27,7 +27,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         ],
         depthwise_name: "avx512vnni-depthwise-4x64",
         depthwise: depthwise!(Avx512Vnni, "avx512f,avx512bw,avx512vl,avx512vnni", 4),
-        look_up: if vbmi { look_up } else { scalar::look_up },
+        look_up: if vbmi { look_up } else { avx2::look_up },
         collect: Some(if vbmi { (Vbmi::BYTES, collect) } else { (avx2::SHUFFLE_BYTES, avx2::collect) }),
     })
 }

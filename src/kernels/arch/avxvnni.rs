@@ -1,6 +1,6 @@
 //! AVX-VNNI: eight dot products of four bytes in one instruction, activations unsigned.
 
-use super::{Feed, Kernels, avx2, depthwise, interleave_sse2, scalar, tile};
+use super::{Feed, Kernels, avx2, depthwise, interleave_sse2, tile};
 use crate::kernels::CodeRange;
 use crate::kernels::dot::Dot;
 use crate::kernels::isa::Isa;
@@ -23,7 +23,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         ],
         depthwise_name: "avxvnni-depthwise-4x16",
         depthwise: depthwise!(AvxVnni, "avx2,avxvnni", 2),
-        look_up: scalar::look_up,
+        look_up: avx2::look_up,
         collect: Some((avx2::SHUFFLE_BYTES, avx2::collect)),
     })
 }
