@@ -12,6 +12,7 @@ use crate::kernels::float::{
     AdaptivePoolF32, BilinearF32, BinaryF32, ChannelAffineF32, ConvF32, ConvTransposeF32, LinearF32,
     PReluF32, PoolF32, ReduceF32, SoftmaxF32,
 };
+use crate::kernels::isa::Isa;
 use crate::kernels::moves::Strided;
 use crate::kernels::{Plane, PlaneMut};
 use crate::tensor::DType;
@@ -31,7 +32,14 @@ pub(super) fn lower(p: &mut Planner, node: &Node) -> Result<()> {
         Op::Conv { window, groups, activation } => {
             let shape = p.graph.shape(node.inputs[1]).nchw().expect("inference checked the weights");
             let weights = parameter(1).expect("inference checked the weights");
-            conv((&x, &out), (window, *groups, *activation), shape, &weights, parameter(2).as_deref())
+            conv(
+                p.options.isa,
+                (&x, &out),
+                (window, *groups, *activation),
+                shape,
+                &weights,
+                parameter(2).as_deref(),
+            )
         }
         Op::ConvTranspose { window, groups, activation, .. } => {
             let weights = parameter(1).expect("inference checked the weights");
@@ -55,7 +63,8 @@ pub(super) fn lower(p: &mut Planner, node: &Node) -> Result<()> {
         Op::Linear { activation } => {
             let weights = parameter(1).expect("inference checked the weights");
             let bias = parameter(2);
-            let kernel = LinearF32::new(x.channels(), out.channels(), &weights, bias.as_deref(), *activation);
+            let shape = [out.channels(), x.channels()];
+            let kernel = LinearF32::new(p.options.isa, shape, &weights, bias.as_deref(), *activation);
             let macs = (out.pixels() * weights.len()) as u64;
             Work {
                 weights_bytes: weights.len() * 4,
@@ -63,7 +72,7 @@ pub(super) fn lower(p: &mut Planner, node: &Node) -> Result<()> {
                 ..by_pixels("gemm", move |s, d, n| kernel.run(s, d, n))
             }
         }
-        Op::Unary(f) => unary(*f, &out),
+        Op::Unary(f) => unary(p.options.isa, *f, &out),
         Op::Pool { kind, window, count_include_pad, tail } => {
             pool((&x, &out), *kind, window, count_include_pad.then_some(*tail))
         }
@@ -116,6 +125,7 @@ fn placed(loc: &Loc) -> Strided {
 }
 
 fn conv(
+    isa: Isa,
     (x, out): (&Loc, &Loc),
     (attrs, groups, activation): (&WindowAttrs, usize, Option<Unary>),
     [outputs, inputs, kh, kw]: [usize; 4],
@@ -126,15 +136,15 @@ fn conv(
     let channels_last: Vec<f32> =
         (0..weights.len()).map(|i| weights[i / row * row + (i % inputs) * taps + i % row / inputs]).collect();
     let window = window_of(x, out, attrs);
-    let kernel = ConvF32::new(window, x.channels(), outputs, groups, &channels_last, bias, activation);
-    let scratch_bytes = kernel.scratch_len() * 4;
+    let kernel = ConvF32::new(isa, window, x.channels(), outputs, groups, &channels_last, bias, activation);
+    let (name, scratch_bytes) = (kernel.kernel_name(), kernel.scratch_len() * 4);
     let run: Run = Box::new(move |part: &mut Part| {
         let (src, rows) = (part.input(0), part.rows());
         let (dst, scratch) = part.output();
         kernel.run(src, dst, rows, scratch);
     });
     Work {
-        kernel: if groups > 1 { "f32-conv-grouped" } else { "f32-conv-gemm" }.to_owned(),
+        kernel: name,
         weights_bytes: weights.len() * 4,
         scratch_bytes,
         macs: (out.pixels() * weights.len()) as u64,
@@ -144,9 +154,9 @@ fn conv(
 }
 
 /// A function of each element.
-pub(super) fn unary(f: Unary, out: &Loc) -> Work {
+pub(super) fn unary(isa: Isa, f: Unary, out: &Loc) -> Work {
     let channels = out.channels();
-    by_pixels("unary", move |src, dst, pixels| map_pixels(f, src, dst, pixels, channels))
+    by_pixels("unary", move |src, dst, pixels| map_pixels(isa, f, src, dst, pixels, channels))
 }
 
 fn pool((x, out): (&Loc, &Loc), kind: PoolKind, attrs: &WindowAttrs, counted: Option<[usize; 2]>) -> Work {
