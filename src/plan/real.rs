@@ -74,7 +74,7 @@ pub(super) fn lower(p: &mut Planner, node: &Node) -> Result<()> {
         }
         Op::Unary(f) => unary(p.options.isa, *f, &out),
         Op::Pool { kind, window, count_include_pad, tail } => {
-            pool((&x, &out), *kind, window, count_include_pad.then_some(*tail))
+            pool(p.options.isa, (&x, &out), *kind, window, count_include_pad.then_some(*tail))
         }
         Op::AdaptivePool { kind, output } => {
             let kernel = AdaptivePoolF32::new(*kind, x.channels(), x.rows_columns(), *output);
@@ -159,9 +159,15 @@ pub(super) fn unary(isa: Isa, f: Unary, out: &Loc) -> Work {
     by_pixels("unary", move |src, dst, pixels| map_pixels(isa, f, src, dst, pixels, channels))
 }
 
-fn pool((x, out): (&Loc, &Loc), kind: PoolKind, attrs: &WindowAttrs, counted: Option<[usize; 2]>) -> Work {
+fn pool(
+    isa: Isa,
+    (x, out): (&Loc, &Loc),
+    kind: PoolKind,
+    attrs: &WindowAttrs,
+    counted: Option<[usize; 2]>,
+) -> Work {
     let counted_pad_end = counted.map(|tail| [attrs.pad[2] - tail[0], attrs.pad[3] - tail[1]]);
-    let kernel = PoolF32::new(kind, window_of(x, out, attrs), x.channels(), counted_pad_end);
+    let kernel = PoolF32::new(isa, kind, window_of(x, out, attrs), x.channels(), counted_pad_end);
     by_rows("pool", out, move |s, d, r| kernel.run(s, d, r))
 }
 

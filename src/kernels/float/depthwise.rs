@@ -5,8 +5,8 @@ use super::taps::taps_inside;
 use crate::kernels::{Plane, PlaneMut, Window};
 use std::ops::Range;
 
-/// Neighbouring output pixels that are summed together.
-const TILE: usize = 4;
+/// Most kernel rows of [`strip`].
+const STRIP_ROWS: usize = 7;
 
 /// Computes one output row; `dst` starts at it. Safe to call where the instruction set of its [`Kernels`] is
 /// there.
@@ -119,21 +119,17 @@ unsafe fn convolve_channels<L: Lanes, const WHOLE: bool>(
     unsafe {
         for x in (0..inside.start).chain(inside.end..window.output[1]) {
             let columns = taps_inside(window, 1, x);
-            tile::<L, 1, WHOLE>(lanes, part, dst, x, columns);
+            pixel::<L, WHOLE>(lanes, part, dst, x, columns);
         }
-        if inside.len() < TILE {
-            inside.for_each(|x| tile::<L, 1, WHOLE>(lanes, part, dst, x, 0..window.kernel[1]));
-            return;
-        }
-        let narrow = window.kernel[1] == 3 && window.dilation[1] == 1;
-        for x in inside.clone().step_by(TILE) {
-            // The last tile begins where it is whole.
-            let x = x.min(inside.end - TILE);
-            match window.stride[1] {
-                1 if narrow => tile_of_three::<L, 1, WHOLE>(lanes, part, dst, x),
-                2 if narrow => tile_of_three::<L, 2, WHOLE>(lanes, part, dst, x),
-                _ => tile::<L, TILE, WHOLE>(lanes, part, dst, x, 0..window.kernel[1]),
-            }
+        let [rows, columns] = window.kernel;
+        let strips = rows <= STRIP_ROWS && window.dilation[1] == 1;
+        match (columns, window.stride[1], inside.len()) {
+            (3, 1, 8..) if strips => strip::<L, 3, 1, 8, WHOLE>(lanes, part, dst, inside),
+            (3, 1, 4..) if strips => strip::<L, 3, 1, 4, WHOLE>(lanes, part, dst, inside),
+            (3, 2, 4..) if strips => strip::<L, 3, 2, 4, WHOLE>(lanes, part, dst, inside),
+            (5, 1, 4..) if strips => strip::<L, 5, 1, 4, WHOLE>(lanes, part, dst, inside),
+            (5, 2, 4..) if strips => strip::<L, 5, 2, 4, WHOLE>(lanes, part, dst, inside),
+            _ => inside.for_each(|x| pixel::<L, WHOLE>(lanes, part, dst, x, 0..columns)),
         }
     }
 }
@@ -167,70 +163,76 @@ impl Part<'_> {
     }
 }
 
-/// `N` neighbouring output pixels from `x` on, of which the kernel columns `columns` lie in the image.
+/// Output pixel `x`, of which the kernel columns `columns` lie in the image.
 ///
 /// # Safety
 /// As [`convolve_channels`].
 #[inline(always)]
-unsafe fn tile<L: Lanes, const N: usize, const WHOLE: bool>(
+unsafe fn pixel<L: Lanes, const WHOLE: bool>(
     lanes: L,
     part: &Part<'_>,
     dst: &mut PlaneMut<'_, f32>,
     x: usize,
     columns: Range<usize>,
 ) {
-    let stride = part.layer.window.stride[1];
     // SAFETY: every slice has `count` channels of each pixel and tap that is read.
     unsafe {
-        let bias = part.load::<L, WHOLE>(lanes, part.layer.bias[part.channel..][..part.count].as_ptr());
-        let mut sums = [bias; N];
+        let mut sum = part.load::<L, WHOLE>(lanes, part.layer.bias[part.channel..][..part.count].as_ptr());
         for ky in part.kernel_rows.clone() {
             for kx in columns.clone() {
                 let weight = part.load::<L, WHOLE>(lanes, part.weights(ky, kx, 1).as_ptr());
-                let pixels = part.pixels(ky, x, kx, (N - 1) * stride + 1);
-                for (i, sum) in sums.iter_mut().enumerate() {
-                    let from = pixels.as_ptr().add(i * stride * part.src.pitch);
-                    *sum = lanes.mul_add(part.load::<L, WHOLE>(lanes, from), weight, *sum);
-                }
+                let input = part.load::<L, WHOLE>(lanes, part.pixels(ky, x, kx, 1).as_ptr());
+                sum = lanes.mul_add(input, weight, sum);
             }
         }
-        store(lanes, part, dst, x, sums);
+        store(lanes, part, dst, x, [sum]);
     }
 }
 
-/// As [`tile`] for kernels of three columns side by side: a column is loaded once for all pixels that see it.
+/// The output pixels `inside`, at least `N` of them, `N` at a time: a column of the input is loaded once for all
+/// pixels that see it.
 ///
 /// # Safety
-/// As [`convolve_channels`]; the kernel has three columns, `STRIDE` is its stride.
+/// As [`convolve_channels`]; all taps of `inside` lie in the image, and the kernel has up to [`STRIP_ROWS`] rows and
+/// `K` columns side by side.
 #[inline(always)]
-unsafe fn tile_of_three<L: Lanes, const STRIDE: usize, const WHOLE: bool>(
+unsafe fn strip<L: Lanes, const K: usize, const STRIDE: usize, const N: usize, const WHOLE: bool>(
     lanes: L,
     part: &Part<'_>,
     dst: &mut PlaneMut<'_, f32>,
-    x: usize,
+    inside: Range<usize>,
 ) {
-    let columns = (TILE - 1) * STRIDE + 3;
-    // SAFETY: every slice has `count` channels of each pixel and tap that is read.
+    let pitch = part.src.pitch;
+    let mut rows = [(std::ptr::null(), std::ptr::null()); STRIP_ROWS];
+    for (row, ky) in rows.iter_mut().zip(part.kernel_rows.clone()) {
+        let columns = (inside.len() - 1) * STRIDE + K;
+        *row = (part.pixels(ky, inside.start, 0, columns).as_ptr(), part.weights(ky, 0, K).as_ptr());
+    }
+    let rows = &rows[..part.kernel_rows.len()];
+    // SAFETY: the slices have `count` channels of each pixel and tap that is read.
     unsafe {
         let bias = part.load::<L, WHOLE>(lanes, part.layer.bias[part.channel..][..part.count].as_ptr());
-        let mut sums = [bias; TILE];
-        for ky in part.kernel_rows.clone() {
-            let weights = part.weights(ky, 0, 3).as_ptr();
-            let mut taps = [bias; 3];
-            for (kx, tap) in taps.iter_mut().enumerate() {
-                *tap = part.load::<L, WHOLE>(lanes, weights.add(kx * part.layer.channels));
-            }
-            let pixels = part.pixels(ky, x, 0, columns).as_ptr();
-            for column in 0..columns {
-                let pixel = part.load::<L, WHOLE>(lanes, pixels.add(column * part.src.pitch));
-                for (i, sum) in sums.iter_mut().enumerate() {
-                    if (i * STRIDE..i * STRIDE + 3).contains(&column) {
-                        *sum = lanes.mul_add(pixel, taps[column - i * STRIDE], *sum);
+        for x in inside.clone().step_by(N) {
+            // The last pixels begin where they are N; what two groups compute is the same.
+            let x = x.min(inside.end - N);
+            let mut sums = [bias; N];
+            for &(pixels, weights) in rows {
+                let mut taps = [bias; K];
+                for (kx, tap) in taps.iter_mut().enumerate() {
+                    *tap = part.load::<L, WHOLE>(lanes, weights.add(kx * part.layer.channels));
+                }
+                let pixels = pixels.add((x - inside.start) * STRIDE * pitch);
+                for column in 0..(N - 1) * STRIDE + K {
+                    let pixel = part.load::<L, WHOLE>(lanes, pixels.add(column * pitch));
+                    for i in 0..N {
+                        if i * STRIDE <= column && column < i * STRIDE + K {
+                            sums[i] = lanes.mul_add(pixel, taps[column - i * STRIDE], sums[i]);
+                        }
                     }
                 }
             }
+            store(lanes, part, dst, x, sums);
         }
-        store(lanes, part, dst, x, sums);
     }
 }
 
