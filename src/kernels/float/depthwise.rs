@@ -189,6 +189,15 @@ unsafe fn pixel<L: Lanes, const WHOLE: bool>(
     }
 }
 
+/// A loop over the columns below `$count`, unrolled: with a number for the column, conditions on it are constant, and
+/// sums and taps stay in registers.
+macro_rules! for_columns {
+    ($($number:literal)+, $count:expr, |$column:ident| $body:block) => {
+        const { assert!($count <= [$($number),+].len()) };
+        $(if $number < $count { let $column = $number; $body })+
+    };
+}
+
 /// The output pixels `inside`, at least `N` of them, `N` at a time: a column of the input is loaded once for all
 /// pixels that see it.
 ///
@@ -222,14 +231,14 @@ unsafe fn strip<L: Lanes, const K: usize, const STRIDE: usize, const N: usize, c
                     *tap = part.load::<L, WHOLE>(lanes, weights.add(kx * part.layer.channels));
                 }
                 let pixels = pixels.add((x - inside.start) * STRIDE * pitch);
-                for column in 0..(N - 1) * STRIDE + K {
+                for_columns!(0 1 2 3 4 5 6 7 8 9 10, (N - 1) * STRIDE + K, |column| {
                     let pixel = part.load::<L, WHOLE>(lanes, pixels.add(column * pitch));
                     for i in 0..N {
                         if i * STRIDE <= column && column < i * STRIDE + K {
                             sums[i] = lanes.mul_add(pixel, taps[column - i * STRIDE], sums[i]);
                         }
                     }
-                }
+                });
             }
             store(lanes, part, dst, x, sums);
         }
@@ -250,7 +259,10 @@ unsafe fn store<L: Lanes, const N: usize>(
 ) {
     if let Some([lo, hi]) = part.layer.clamp {
         let (lo, hi) = (lanes.splat(lo), lanes.splat(hi));
-        sums.iter_mut().for_each(|sum| *sum = lanes.clamp(*sum, lo, hi));
+        // Not `for_each`: nothing makes the compiler inline a closure, and a call knows no wide vectors.
+        for sum in &mut sums {
+            *sum = lanes.clamp(*sum, lo, hi);
+        }
     }
     for (i, sum) in sums.into_iter().enumerate() {
         let to = &mut dst.data[(x + i) * dst.pitch + part.channel..][..part.count];
