@@ -98,7 +98,7 @@ impl Engine {
             Precision::Fp32 => {
                 let graph = passes::simplify(&passes::without_fake_quant(&graph)?)?;
                 let grids = Grids::none(&graph);
-                (graph, grids)
+                passes::order_channels(&graph, &grids)?
             }
             _ => {
                 let (graph, grids) = passes::assign_grids(&graph, options.input_range)?;

@@ -5,6 +5,7 @@ use super::gemm::{self, Block, PackedWeights, Row, Segment};
 use super::lanes::{self, Kernels};
 use super::unary::{map_rows, only_clamps};
 use crate::graph::Unary;
+use crate::kernels::collect::Channels;
 use crate::kernels::isa::Isa;
 use crate::kernels::{Plane, PlaneMut, Window};
 use std::ops::Range;
@@ -38,7 +39,7 @@ enum Body {
 #[derive(Clone, Debug)]
 struct Group {
     weights: PackedWeights,
-    /// One segment per tap.
+    /// The same segments for each tap.
     taps: Vec<Segment>,
     /// One segment per kernel row, where pixels have no gaps and taps lie side by side.
     rows: Option<Vec<Segment>>,
@@ -79,7 +80,7 @@ impl ConvF32 {
                 let bias = bias.map(|bias| &bias[outputs]);
                 Group {
                     weights: PackedWeights::new(kernels, [group_out, depth], part, bias),
-                    taps: taps(&window, g * group_in, group_in),
+                    taps: taps(&window, &[Channels { source: 0, first: g * group_in, count: group_in }]),
                     rows: (groups == 1 && window.dilation[1] == 1).then(|| kernel_rows(&window, group_in)),
                 }
             };
@@ -88,10 +89,37 @@ impl ConvF32 {
         ConvF32 { isa, kernels, window, out_channels, body, clamp, function }
     }
 
+    /// Lets the convolution read its input channels from several images: those of `runs`, one after the other.
+    ///
+    /// # Panics
+    /// It has groups, or the runs have another number of channels.
+    #[must_use]
+    pub fn collecting(mut self, runs: &[Channels]) -> Self {
+        let channels: usize = runs.iter().map(|run| run.count).sum();
+        match &mut self.body {
+            Body::Gemm { groups, .. } if groups.len() == 1 => {
+                let taps_count = self.window.kernel[0] * self.window.kernel[1];
+                assert_eq!(groups[0].weights.inputs(), taps_count * channels);
+                groups[0].taps = taps(&self.window, runs);
+                groups[0].rows = None;
+            }
+            _ => panic!("a convolution with groups reads one image"),
+        }
+        self
+    }
+
     /// Name of the kernel.
     pub fn kernel_name(&self) -> String {
         let body = if matches!(self.body, Body::Depthwise(_)) { "depthwise" } else { "gemm" };
         format!("{}-f32-{body}", self.kernels.name)
+    }
+
+    /// Memory of the weights.
+    pub fn weights_bytes(&self) -> usize {
+        match &self.body {
+            Body::Gemm { groups, .. } => groups.iter().map(|group| group.weights.bytes()).sum(),
+            Body::Depthwise(depthwise) => depthwise.bytes(),
+        }
     }
 
     /// Numbers that [`ConvF32::run`] needs as scratch.
@@ -104,17 +132,18 @@ impl ConvF32 {
         }
     }
 
-    /// Computes the output rows `rows`. `src` is the whole image, `dst` starts at the first of the rows.
+    /// Computes the output rows `rows`. `src` are the whole image, or all that the channels are collected from;
+    /// `dst` starts at the first of the rows.
     ///
     /// # Panics
-    /// A buffer is shorter than its image, or `scratch` than [`ConvF32::scratch_len`].
-    pub fn run(&self, src: Plane<f32>, dst: PlaneMut<f32>, rows: Range<usize>, scratch: &mut [f32]) {
+    /// An image is missing, a buffer is shorter than its image, or `scratch` than [`ConvF32::scratch_len`].
+    pub fn run(&self, src: &[Plane<f32>], dst: PlaneMut<f32>, rows: Range<usize>, scratch: &mut [f32]) {
         match &self.body {
             Body::Depthwise(depthwise) => {
                 for (i, row) in rows.enumerate() {
                     let first = i * self.window.output[1] * dst.pitch;
                     let mut row_of = PlaneMut { data: &mut dst.data[first..], pitch: dst.pitch };
-                    depthwise.run(src, PlaneMut { data: &mut *row_of.data, ..row_of }, row);
+                    depthwise.run(src[0], PlaneMut { data: &mut *row_of.data, ..row_of }, row);
                     self.activate(&mut row_of, self.window.output[1]);
                 }
             }
@@ -125,7 +154,7 @@ impl ConvF32 {
     fn multiply(
         &self,
         (groups, group_out): (&[Group], usize),
-        src: Plane<f32>,
+        src: &[Plane<f32>],
         dst: PlaneMut<f32>,
         rows: Range<usize>,
         scratch: &mut [f32],
@@ -141,11 +170,11 @@ impl ConvF32 {
             for (g, group) in groups.iter().enumerate() {
                 self.place(group, src, pixels.clone(), places, scratch);
                 let segments = match &group.rows {
-                    Some(rows) if src.pitch * self.window.kernel[1] == rows[0].len => rows,
+                    Some(rows) if src[0].pitch * self.window.kernel[1] == rows[0].len => rows,
                     _ => &group.taps,
                 };
                 let block = Block {
-                    sources: &[src],
+                    sources: src,
                     segments,
                     patches: scratch,
                     rows: places,
@@ -164,7 +193,7 @@ impl ConvF32 {
     fn place(
         &self,
         group: &Group,
-        src: Plane<f32>,
+        src: &[Plane<f32>],
         pixels: Range<usize>,
         places: &mut [Row],
         patches: &mut [f32],
@@ -202,17 +231,21 @@ impl ConvF32 {
     }
 }
 
-/// A segment per tap: `count` channels from `channel` on.
-fn taps(window: &Window, channel: usize, count: usize) -> Vec<Segment> {
+/// For each tap, a segment per run of channels.
+fn taps(window: &Window, runs: &[Channels]) -> Vec<Segment> {
     let [rows, columns] = window.kernel;
-    let tap = |tap: usize| Segment {
-        source: 0,
-        pixel: tap / columns * window.dilation[0] * window.input[1] + tap % columns * window.dilation[1],
-        channel,
-        first: tap * count,
-        len: count,
-    };
-    (0..rows * columns).map(tap).collect()
+    let mut taps = Vec::with_capacity(rows * columns * runs.len());
+    let mut first = 0;
+    for tap in 0..rows * columns {
+        let [ky, kx] = [tap / columns, tap % columns];
+        let pixel = ky * window.dilation[0] * window.input[1] + kx * window.dilation[1];
+        for run in runs {
+            let len = run.count;
+            taps.push(Segment { source: run.source, pixel, channel: run.first, first, len });
+            first += len;
+        }
+    }
+    taps
 }
 
 /// A segment per kernel row, of all its taps.
@@ -230,16 +263,21 @@ fn kernel_rows(window: &Window, channels: usize) -> Vec<Segment> {
 
 /// Copies what the window sees, with its first tap at cell `[y, x]`, which may lie above or left of the image:
 /// `[kernel row][kernel column][channel]`. Padding cells are zero.
-fn patch(window: &Window, src: Plane<f32>, taps: &[Segment], [y, x]: [usize; 2], out: &mut [f32]) {
+fn patch(window: &Window, src: &[Plane<f32>], taps: &[Segment], [y, x]: [usize; 2], out: &mut [f32]) {
     let [rows, columns] = window.input;
-    for (i, tap) in taps.iter().enumerate() {
-        let [ky, kx] = [i / window.kernel[1], i % window.kernel[1]];
-        let [y, x] = [y.wrapping_add(ky * window.dilation[0]), x.wrapping_add(kx * window.dilation[1])];
-        let out = &mut out[tap.first..][..tap.len];
-        if y < rows && x < columns {
-            out.copy_from_slice(&src.data[(y * columns + x) * src.pitch + tap.channel..][..tap.len]);
-        } else {
-            out.fill(0.0);
+    let runs = taps.len() / (window.kernel[0] * window.kernel[1]);
+    for (tap, segments) in taps.chunks(runs.max(1)).enumerate() {
+        let y = y.wrapping_add(tap / window.kernel[1] * window.dilation[0]);
+        let x = x.wrapping_add(tap % window.kernel[1] * window.dilation[1]);
+        for segment in segments {
+            let out = &mut out[segment.first..][..segment.len];
+            if y < rows && x < columns {
+                let src = &src[segment.source];
+                let from = (y * columns + x) * src.pitch + segment.channel;
+                out.copy_from_slice(&src.data[from..][..segment.len]);
+            } else {
+                out.fill(0.0);
+            }
         }
     }
 }

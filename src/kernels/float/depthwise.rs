@@ -42,6 +42,11 @@ impl Depthwise {
         Depthwise { window, channels, weights, bias: bias.to_vec(), clamp, run: kernels.depthwise }
     }
 
+    /// Memory of the weights.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.weights) + size_of_val(&*self.bias)
+    }
+
     /// Computes output row `row`; `dst` starts at its first pixel.
     ///
     /// # Panics

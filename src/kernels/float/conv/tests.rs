@@ -21,7 +21,7 @@ fn run(conv: &ConvF32, src: &[f32], pitch: usize, out_pitch: usize) -> Vec<f32> 
     let mut scratch = vec![f32::NAN; conv.scratch_len()];
     // In two parts, as two threads would.
     let (top, bottom) = out.split_at_mut(height / 2 * width * out_pitch);
-    let src = Plane { data: src, pitch };
+    let src = &[Plane { data: src, pitch }];
     conv.run(src, PlaneMut { data: top, pitch: out_pitch }, 0..height / 2, &mut scratch);
     conv.run(src, PlaneMut { data: bottom, pitch: out_pitch }, height / 2..height, &mut scratch);
     out
@@ -153,7 +153,7 @@ fn rows_do_not_depend_on_how_they_are_split() {
         pad: [1, 1],
     };
     let src = noise(9 * 7 * 6, 4);
-    let src = Plane { data: &src, pitch: 6 };
+    let src = &[Plane { data: &src, pitch: 6 }];
     for (isa, groups) in Isa::available().into_iter().flat_map(|isa| [(isa, 1), (isa, 6)]) {
         let outputs = if groups == 6 { 6 } else { 12 };
         let weights = noise(outputs * 54 / groups, 5);
@@ -165,6 +165,43 @@ fn rows_do_not_depend_on_how_they_are_split() {
             let mut row = vec![0.0; 7 * outputs];
             conv.run(src, PlaneMut { data: &mut row, pitch: outputs }, y..y + 1, &mut scratch);
             assert_eq!(row, expected);
+        }
+    }
+}
+
+proptest! {
+    /// The channels of two images, cut into runs: the same bytes as from one image with all of them.
+    #[test]
+    fn collected_channels_equal_one_image(
+        window in window(3),
+        (halves, outputs, cut) in ([1..20usize, 1..20usize], 1..40usize, 0..20usize),
+        seed in any::<u32>(),
+    ) {
+        let [a, b] = halves;
+        let cut = cut.min(a);
+        // Logical order: the end of `a`, all of `b`, the beginning of `a`.
+        let runs = [
+            Channels { source: 0, first: cut, count: a - cut },
+            Channels { source: 1, first: 0, count: b },
+            Channels { source: 0, first: 0, count: cut },
+        ];
+        let pixels = window.input[0] * window.input[1];
+        let images = [noise(pixels * a, seed), noise(pixels * (b + 1), seed ^ 1)];
+        let planes = [Plane { data: &images[0], pitch: a }, Plane { data: &images[1], pitch: b + 1 }];
+        let pixel = |p: usize| runs.iter().flat_map(move |run| (0..run.count).map(move |c| (run, p, c)));
+        let joint: Vec<f32> = (0..pixels).flat_map(pixel)
+            .map(|(run, p, c)| planes[run.source].data[p * planes[run.source].pitch + run.first + c])
+            .collect();
+        let weights = noise(outputs * (a + b) * window.kernel[0] * window.kernel[1], seed ^ 2);
+        for isa in Isa::available() {
+            let conv = ConvF32::new(isa, window.clone(), a + b, outputs, 1, &weights, None, None);
+            let expected = run(&conv, &joint, a + b, outputs);
+            let conv = conv.collecting(&runs);
+            let mut scratch = vec![f32::NAN; conv.scratch_len()];
+            let mut out = vec![7.0; expected.len()];
+            let dst = PlaneMut { data: &mut out, pitch: outputs };
+            conv.run(&planes, dst, 0..window.output[0], &mut scratch);
+            prop_assert!(out == expected, "{isa}");
         }
     }
 }
