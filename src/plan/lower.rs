@@ -13,7 +13,7 @@ use crate::plan::step::Work;
 use crate::tensor::{DType, Quant};
 
 /// Channels of an average run below which a float convolution had better have its input copied.
-const FLOAT_RUN_MIN: usize = 16;
+const FLOAT_RUN_MIN: usize = 4;
 
 /// Where a node finds its input channels.
 #[derive(Clone, Debug)]

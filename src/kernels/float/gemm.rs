@@ -56,16 +56,45 @@ pub(super) struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// The numbers of a segment of row `row`.
+    /// The numbers of a segment of a row; they are there if the block passed [`Block::check`].
     #[inline(always)]
-    fn numbers(&self, row: usize, segment: &Segment) -> &[f32] {
-        match self.rows[row] {
+    fn numbers(&self, row: Row, segment: &Segment) -> *const f32 {
+        match row {
             Row::Image(pixel) => {
                 let src = &self.sources[segment.source];
-                &src.data[(pixel + segment.pixel) * src.pitch + segment.channel..][..segment.len]
+                src.data.as_ptr().wrapping_add((pixel + segment.pixel) * src.pitch + segment.channel)
             }
-            Row::Patch(patch) => &self.patches[patch * self.weights.inputs + segment.first..][..segment.len],
+            Row::Patch(patch) => {
+                self.patches.as_ptr().wrapping_add(patch * self.weights.inputs + segment.first)
+            }
         }
+    }
+
+    /// Compares all that a tile reads with the lengths of the slices.
+    ///
+    /// # Panics
+    /// An image or the patches are too short, or the segments do not make up a row.
+    fn check(&self) {
+        let inputs = self.weights.inputs;
+        let (mut pixel, mut patch) = (None, None);
+        for &row in self.rows {
+            match row {
+                Row::Image(at) => pixel = pixel.max(Some(at)),
+                Row::Patch(at) => patch = patch.max(Some(at)),
+            }
+        }
+        let mut first = 0;
+        for segment in self.segments {
+            let src = &self.sources[segment.source];
+            let end = |pixel: usize| {
+                let at = (pixel + segment.pixel).checked_mul(src.pitch)?;
+                at.checked_add(segment.channel + segment.len)
+            };
+            let inside = pixel.is_none_or(|pixel| end(pixel).is_some_and(|end| end <= src.data.len()));
+            assert!(inside && segment.first == first, "a row reaches outside its image");
+            first += segment.len;
+        }
+        assert!(first == inputs && patch.is_none_or(|patch| self.patches.len() >= (patch + 1) * inputs));
     }
 }
 
@@ -155,9 +184,8 @@ pub(super) unsafe fn multiply<L: Lanes, const MR: usize, const NV: usize>(
     dst: PlaneMut<'_, f32>,
 ) {
     const { assert!(NV <= 3 && MR >= 4) };
-    let weights = block.weights;
-    assert!(block.segments.iter().map(|segment| segment.len).sum::<usize>() == weights.inputs);
-    for panel in &weights.panels {
+    block.check();
+    for panel in &block.weights.panels {
         let mut row = 0;
         while row < block.rows.len() {
             let left = block.rows.len() - row;
@@ -178,7 +206,7 @@ pub(super) unsafe fn multiply<L: Lanes, const MR: usize, const NV: usize>(
 /// The next tile: as high as fits into the rows that are `left`. Returns its height.
 ///
 /// # Safety
-/// As [`multiply`]; the panel has `NV` vectors.
+/// As [`multiply`]; the block passed its check, the panel has `NV` vectors.
 #[inline(always)]
 unsafe fn tiles<L: Lanes, const MR: usize, const NV: usize>(
     lanes: L,
@@ -226,7 +254,7 @@ unsafe fn tile<L: Lanes, const MR: usize, const NV: usize>(
     for segment in block.segments {
         let mut numbers = [std::ptr::null(); MR];
         for (r, numbers) in numbers.iter_mut().enumerate() {
-            *numbers = block.numbers(row + r, segment).as_ptr();
+            *numbers = block.numbers(block.rows[row + r], segment);
         }
         for i in 0..segment.len {
             let mut vectors = [lanes.splat(0.0); NV];
@@ -236,7 +264,7 @@ unsafe fn tile<L: Lanes, const MR: usize, const NV: usize>(
             }
             weights = weights.wrapping_add(NV * L::COUNT);
             for r in 0..MR {
-                // SAFETY: the slice of the segment has its length.
+                // SAFETY: the check found the segment's numbers inside their slice.
                 let x = lanes.splat(unsafe { *numbers[r].add(i) });
                 for v in 0..NV {
                     sums[r][v] = lanes.mul_add(x, vectors[v], sums[r][v]);

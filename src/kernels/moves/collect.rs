@@ -5,9 +5,6 @@ use crate::kernels::collect::Channels;
 use crate::kernels::{Plane, PlaneMut};
 use std::ops::Range;
 
-/// Floats that are copied at once.
-const PIECE: usize = 8;
-
 per_isa! {
     /// The channels of `runs`, one run after the other, of `pixels`; `dst` starts at the first of them.
     ///
@@ -38,9 +35,16 @@ fn collect_body(runs: &[Channels], src: &[Plane<'_, f32>], dst: PlaneMut<'_, f32
 /// `memcpy` would cost more than the copy.
 #[inline(always)]
 fn copy(from: &[f32], to: &mut [f32]) {
-    if to.len() < PIECE {
-        return to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    match to.len() {
+        8.. => copy_pieces::<8>(from, to),
+        4.. => copy_pieces::<4>(from, to),
+        2.. => copy_pieces::<2>(from, to),
+        _ => copy_pieces::<1>(from, to),
     }
+}
+
+#[inline(always)]
+fn copy_pieces<const PIECE: usize>(from: &[f32], to: &mut [f32]) {
     for (to, from) in to.as_chunks_mut::<PIECE>().0.iter_mut().zip(from.as_chunks().0) {
         *to = *from;
     }
