@@ -32,7 +32,7 @@ pub struct EngineOptions {
     pub precision: Precision,
     /// Threads that share each step, the caller's included.
     pub threads: usize,
-    /// Instruction set of the int8 kernels.
+    /// Instruction set of the kernels.
     pub isa: Isa,
     /// Range of the picture's numbers after preprocessing; bounds the input's grid.
     pub input_range: (f32, f32),

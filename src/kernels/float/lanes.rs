@@ -83,6 +83,7 @@ pub(super) fn kernels(isa: Isa) -> Kernels {
 /// The doors to the kernels with the vectors `$lanes`: tiles of `$rows` pixels and up to `$vectors` vectors.
 ///
 /// Both are safe to call where the CPU has `$features`.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! doors {
     ($name:literal, $lanes:ident, $features:literal, $rows:literal, $vectors:literal) => {{
         #[target_feature(enable = $features)]
