@@ -36,7 +36,7 @@ pub struct EngineOptions {
     pub precision: Precision,
     /// Threads that share each step, the caller's included.
     pub threads: usize,
-    /// Instruction set of the int8 kernels.
+    /// Instruction set of the kernels.
     pub isa: Isa,
     /// Range of the picture's numbers after preprocessing; bounds the input's grid.
     pub input_range: (f32, f32),
@@ -105,7 +105,7 @@ impl Engine {
             Precision::Fp32 => {
                 let graph = passes::simplify(&passes::without_fake_quant(&graph)?)?;
                 let grids = Grids::none(&graph);
-                (graph, grids)
+                passes::order_channels(&graph, &grids)?
             }
             _ => {
                 let (graph, grids) = passes::assign_grids(&graph, options.input_range)?;

@@ -47,8 +47,8 @@ pub(super) struct EngineChoice {
     /// Threads that share one inference. Default: all cores.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// Instruction set of the int8 kernels: auto, or one that this CPU has, such as scalar. Results are the
-    /// same bytes with each.
+    /// Instruction set of the kernels: auto, or one that this CPU has, such as scalar. Int8 results are the same
+    /// bytes with each.
     #[arg(long, value_name = "ISA", default_value = "auto")]
     isa: String,
 }

@@ -14,12 +14,14 @@
 //! assert_eq!(turned, [1, 4, 2, 5, 3, 6]);
 //! ```
 
+mod collect;
 mod gather;
 mod nearest;
 mod nest;
 mod pad;
 mod strided;
 
+pub use collect::collect;
 pub use gather::Gather;
 pub use nearest::NearestResize;
 pub(crate) use nearest::source_coordinate;

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::graph::{Graph, Node, Op, ValueId};
 use crate::tensor::{Data, Tensor};
 
-/// The same graph with reordered int8 convolutions, and the grids of its values.
+/// The same graph with reordered convolutions, and the grids of its values.
 ///
 /// # Errors
 /// None but those of the graph's builder.
@@ -76,7 +76,9 @@ fn dense(op: &Op) -> bool {
 
 /// Whether the kernel of `node` can store its channels in any order at no cost.
 fn is_free(graph: &Graph, grids: &Grids, node: &Node) -> bool {
-    let int8 = node.inputs.first().is_some_and(|&x| grids.of(x).is_some()) && grids.of(node.output).is_some();
+    // Codes from codes, or reals from reals.
+    let alike =
+        node.inputs.first().is_some_and(|&x| grids.of(x).is_some() == grids.of(node.output).is_some());
     let Some([1, channels, ..]) = graph.shape(node.output).nchw() else { return false };
     let by_channel = match &node.op {
         Op::Conv { groups, .. } => *groups == channels && graph.shape(node.inputs[0])[1] == channels,
@@ -87,7 +89,7 @@ fn is_free(graph: &Graph, grids: &Grids, node: &Node) -> bool {
         let producer = graph.nodes.iter().find(|n| n.output == node.inputs[0]);
         producer.is_some_and(|n| regroups(graph, &n.op, n.output))
     };
-    int8 && (dense(&node.op) || (by_channel && collected()))
+    alike && (dense(&node.op) || (by_channel && collected()))
 }
 
 /// Puts in the place of `node` the same operator with its channels in `order`, and the gather that restores

@@ -316,7 +316,7 @@ fn result_place(
 fn activate(p: &mut Planner, node: &Node, before: Loc, after: Option<Unary>) -> Result<()> {
     let Some(unary) = after else { return Ok(()) };
     let out = p.place(node.output, DType::F32);
-    let work = real::unary(unary, &out);
+    let work = real::unary(p.options.isa, unary, &out);
     p.push_pointwise(format!("{}.activation", node.name), "Unary", node.output, vec![before], out, work);
     Ok(())
 }

@@ -12,6 +12,9 @@ use crate::passes::channels::{self, Origin, Run};
 use crate::plan::step::Work;
 use crate::tensor::{DType, Quant};
 
+/// Channels of an average run below which a float convolution had better have its input copied.
+const FLOAT_RUN_MIN: usize = 4;
+
 /// Where a node finds its input channels.
 #[derive(Clone, Debug)]
 pub(super) struct Collected {
@@ -165,7 +168,6 @@ impl<'a> Planner<'a> {
         for (at, node) in graph.nodes.iter().enumerate().rev() {
             let from = &origins[node.output.index()];
             let virtual_value = channels::regroups(graph, &node.op, node.output)
-                && self.grids.of(node.output).is_some()
                 && from
                     .iter()
                     .all(|o| o.root != node.output && self.grids.of(o.root) == self.grids.of(node.output));
@@ -190,11 +192,15 @@ impl<'a> Planner<'a> {
 
     /// The runs of channels that a convolution would read, if its kernel can.
     fn collected(&self, node: &Node, origins: &[Vec<Origin>]) -> Option<Collected> {
-        let dense = matches!(node.op, Op::Conv { groups: 1, .. }) && self.runs_in_int8(node);
+        let dense = matches!(node.op, Op::Conv { groups: 1, .. });
         let x = node.inputs[0];
         let (order, runs) = channels::runs(&origins[x.index()]);
-        let groups: usize = runs.iter().map(|run| run.count.div_ceil(CHANNEL_GROUP)).sum();
-        let worthwhile = 4 * groups * CHANNEL_GROUP <= 5 * order.len();
+        let worthwhile = if self.runs_in_int8(node) {
+            let groups: usize = runs.iter().map(|run| run.count.div_ceil(CHANNEL_GROUP)).sum();
+            4 * groups * CHANNEL_GROUP <= 5 * order.len()
+        } else {
+            FLOAT_RUN_MIN * runs.len() <= order.len()
+        };
         let elsewhere = runs.iter().all(|run| run.root != x && self.grids.of(run.root) == self.grids.of(x));
         (dense && elsewhere && worthwhile && runs.len() <= RUNS_MAX).then_some(Collected { order, runs })
     }
@@ -248,12 +254,15 @@ impl<'a> Planner<'a> {
         &mut self,
         name: String,
         op: &str,
-        id: ValueId,
+        (id, pointwise): (ValueId, bool),
         reads: Vec<Loc>,
         write: Loc,
         work: Work,
     ) {
-        self.push(name.clone(), op, id, reads, write.clone(), work);
+        match pointwise {
+            true => self.push_pointwise(name.clone(), op, id, reads, write.clone(), work),
+            false => self.push(name.clone(), op, id, reads, write.clone(), work),
+        }
         if let (DType::I8, Some(quant)) = (self.native[id.index()], self.grids.of(id)) {
             let codes = self.place(id, DType::I8);
             let work = int8::quantize(self.options.isa, quant, &codes);
@@ -365,7 +374,7 @@ impl<'a> Planner<'a> {
         } else if int8 {
             int8::lower(self, at, node)
         } else {
-            real::lower(self, node)
+            real::lower(self, at, node)
         }
     }
 

@@ -2,7 +2,7 @@
 //! running is a loop over steps.
 //!
 //! [`lower`] walks the nodes and chooses for each the element type, the place of its result and the kernel;
-//! [`arena`] turns lifetimes into offsets. Concat, shuffle and slice of int8 channels move nothing: a convolution
+//! [`arena`] turns lifetimes into offsets. Concat, shuffle and slice of channels move nothing: a convolution
 //! behind them reads the channels from where they were made. A tensor that an operator of the other element
 //! type reads is converted once.
 
@@ -120,7 +120,7 @@ pub struct Port {
 /// What the planner may choose from.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Instruction set of the int8 kernels.
+    /// Instruction set of the kernels.
     pub isa: Isa,
     /// Whether buffers share bytes when their lifetimes allow it.
     pub reuse: bool,

@@ -72,16 +72,17 @@ pub(super) fn lower(p: &mut Planner, node: &Node, dtype: DType) -> Result<()> {
     Ok(())
 }
 
-/// Appends the steps of a channel mover in int8, and of the table behind it, if node `at` is joined with one:
-/// its channels, copied from where they were made. One step draws from a limited number of tensors.
+/// Appends the steps of a channel mover, and of the table behind it, if node `at` is joined with one: its channels,
+/// copied from where they were made. One step draws from a limited number of tensors.
 pub(super) fn collect(p: &mut Planner, at: usize, node: &Node, runs: &[Run]) -> Result<()> {
     let (result, unary) = p.result(at);
+    let dtype = if p.runs_in_int8(node) { DType::I8 } else { DType::F32 };
     let grid_of = |id| p.grids.of(id).ok_or_else(|| Error::bad_model("a collected tensor has no grid"));
     let table = match unary {
         Some(unary) => Some(activation_table(unary, grid_of(node.output)?, grid_of(result)?)),
         None => None,
     };
-    let out = p.place(result, DType::I8);
+    let out = p.place(result, dtype);
     let (mut from, mut first) = (0, 0);
     while from < runs.len() {
         let (mut roots, mut count, mut channels) = (Vec::new(), 0, Vec::new());
@@ -97,13 +98,36 @@ pub(super) fn collect(p: &mut Planner, at: usize, node: &Node, runs: &[Run]) -> 
             channels.push(Channels { source, first: run.first, count: run.count });
             count += run.count;
         }
-        let reads = roots.into_iter().map(|root| p.read(root, DType::I8)).collect::<Result<Vec<Loc>>>()?;
+        let reads = roots.into_iter().map(|root| p.read(root, dtype)).collect::<Result<Vec<Loc>>>()?;
         let write = out.channels_from(first, count);
-        let work = collecting(Collect::new(p.options.isa, &channels, table.clone()), p.options.isa);
+        let isa = p.options.isa;
+        let work = match dtype {
+            DType::I8 => collecting(Collect::new(isa, &channels, table.clone()), isa),
+            DType::F32 => copying(isa, channels.clone()),
+        };
         p.push_pointwise(node.name.clone(), "Collect", result, reads, write, work);
         (from, first) = (from + channels.len(), first + count);
     }
     Ok(())
+}
+
+/// Copies runs of float channels.
+fn copying(isa: Isa, runs: Vec<Channels>) -> Work {
+    Work {
+        kernel: "collect".to_owned(),
+        weights_bytes: 0,
+        scratch_bytes: 0,
+        macs: 0,
+        unit: 1,
+        run: Box::new(move |part: &mut Part| {
+            let mut planes = [Plane { data: &[][..], pitch: 0 }; SOURCES_MAX];
+            for (i, plane) in planes.iter_mut().enumerate().take(part.inputs()) {
+                *plane = part.input(i);
+            }
+            let pixels = part.pixels();
+            moves::collect(isa, &runs, &planes, part.output::<f32, u8>().0, pixels);
+        }),
+    }
 }
 
 fn collecting(collect: Collect, isa: Isa) -> Work {

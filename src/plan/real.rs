@@ -1,24 +1,30 @@
 //! Float kernels for nodes.
 
 use super::int8::window_of;
-use super::lower::Planner;
+use super::lower::{Collected, Planner};
 use super::movers::logical;
 use super::step::{Part, Run, Work};
 use super::{Loc, physical_axis};
 use crate::error::{Error, Result};
 use crate::graph::{Binary, Node, Op, PoolKind, Unary, WindowAttrs};
+use crate::kernels::collect::Channels;
+use crate::kernels::conv::RUNS_MAX;
 use crate::kernels::float::unary::map_pixels;
 use crate::kernels::float::{
     AdaptivePoolF32, BilinearF32, BinaryF32, ChannelAffineF32, ConvF32, ConvTransposeF32, LinearF32,
     PReluF32, PoolF32, ReduceF32, SoftmaxF32,
 };
+use crate::kernels::isa::Isa;
 use crate::kernels::moves::Strided;
-use crate::kernels::{Plane, PlaneMut};
+use crate::kernels::{Plane, PlaneMut, Window};
 use crate::tensor::DType;
 use std::ops::Range;
 
 /// Appends the float step of a node.
-pub(super) fn lower(p: &mut Planner, node: &Node) -> Result<()> {
+pub(super) fn lower(p: &mut Planner, at: usize, node: &Node) -> Result<()> {
+    if let Some(collected) = p.collection(at) {
+        return collecting_conv(p, node, &collected);
+    }
     let x = p.read(node.inputs[0], DType::F32)?;
     let mut reads = vec![x.clone()];
     if let Op::Binary { .. } = node.op {
@@ -29,9 +35,8 @@ pub(super) fn lower(p: &mut Planner, node: &Node) -> Result<()> {
     let axis = |axis: usize| physical_axis(x.dims.len(), axis);
     let work = match &node.op {
         Op::Conv { window, groups, activation } => {
-            let shape = p.graph.shape(node.inputs[1]).nchw().expect("inference checked the weights");
-            let weights = parameter(1).expect("inference checked the weights");
-            conv((&x, &out), (window, *groups, *activation), shape, &weights, parameter(2).as_deref())
+            let layer = conv_layer(p, node, &out, x.channels());
+            layer.work(p.options.isa, (window_of(&x, &out, window), *groups, *activation), None)
         }
         Op::ConvTranspose { window, groups, activation, .. } => {
             let weights = parameter(1).expect("inference checked the weights");
@@ -55,7 +60,8 @@ pub(super) fn lower(p: &mut Planner, node: &Node) -> Result<()> {
         Op::Linear { activation } => {
             let weights = parameter(1).expect("inference checked the weights");
             let bias = parameter(2);
-            let kernel = LinearF32::new(x.channels(), out.channels(), &weights, bias.as_deref(), *activation);
+            let shape = [out.channels(), x.channels()];
+            let kernel = LinearF32::new(p.options.isa, shape, &weights, bias.as_deref(), *activation);
             let macs = (out.pixels() * weights.len()) as u64;
             Work {
                 weights_bytes: weights.len() * 4,
@@ -63,9 +69,9 @@ pub(super) fn lower(p: &mut Planner, node: &Node) -> Result<()> {
                 ..by_pixels("gemm", move |s, d, n| kernel.run(s, d, n))
             }
         }
-        Op::Unary(f) => unary(*f, &out),
+        Op::Unary(f) => unary(p.options.isa, *f, &out),
         Op::Pool { kind, window, count_include_pad, tail } => {
-            pool((&x, &out), *kind, window, count_include_pad.then_some(*tail))
+            pool(p.options.isa, (&x, &out), *kind, window, count_include_pad.then_some(*tail))
         }
         Op::AdaptivePool { kind, output } => {
             let kernel = AdaptivePoolF32::new(*kind, x.channels(), x.rows_columns(), *output);
@@ -106,7 +112,11 @@ pub(super) fn lower(p: &mut Planner, node: &Node) -> Result<()> {
         }
         _ => return Err(Error::unsupported("no float kernel")),
     };
-    p.push_real(node.name.clone(), node.op.name(), node.output, reads, out, work);
+    let pointwise = match &node.op {
+        Op::Conv { window, .. } => window_of(&x, &out, window).is_pointwise(),
+        op => matches!(op, Op::Unary(_) | Op::PRelu | Op::ChannelAffine),
+    };
+    p.push_real(node.name.clone(), node.op.name(), (node.output, pointwise), reads, out, work);
     Ok(())
 }
 
@@ -115,43 +125,104 @@ fn placed(loc: &Loc) -> Strided {
     Strided { dims: loc.dims.clone(), strides: loc.strides(), offset: 0 }
 }
 
-fn conv(
-    (x, out): (&Loc, &Loc),
-    (attrs, groups, activation): (&WindowAttrs, usize, Option<Unary>),
-    [outputs, inputs, kh, kw]: [usize; 4],
-    weights: &[f32],
-    bias: Option<&[f32]>,
-) -> Work {
-    let (taps, row) = (kh * kw, inputs * kh * kw);
-    let channels_last: Vec<f32> =
-        (0..weights.len()).map(|i| weights[i / row * row + (i % inputs) * taps + i % row / inputs]).collect();
-    let window = window_of(x, out, attrs);
-    let kernel = ConvF32::new(window, x.channels(), outputs, groups, &channels_last, bias, activation);
-    let scratch_bytes = kernel.scratch_len() * 4;
-    let run: Run = Box::new(move |part: &mut Part| {
-        let (src, rows) = (part.input(0), part.rows());
-        let (dst, scratch) = part.output();
-        kernel.run(src, dst, rows, scratch);
-    });
-    Work {
-        kernel: if groups > 1 { "f32-conv-grouped" } else { "f32-conv-gemm" }.to_owned(),
-        weights_bytes: weights.len() * 4,
-        scratch_bytes,
-        macs: (out.pixels() * weights.len()) as u64,
-        unit: out.rows_columns()[1],
-        run,
+/// The numbers of a convolution.
+struct ConvLayer {
+    inputs: usize,
+    outputs: usize,
+    pixels: usize,
+    /// `[output][kernel row][kernel column][input of the group]`.
+    weights: Vec<f32>,
+    bias: Option<Vec<f32>>,
+}
+
+fn conv_layer(p: &Planner, node: &Node, out: &Loc, inputs: usize) -> ConvLayer {
+    let parameter = |i: usize| node.inputs.get(i).and_then(|&id| p.graph.constant(id)).map(|t| t.to_f32());
+    let [outputs, channels, kh, kw] =
+        p.graph.shape(node.inputs[1]).nchw().expect("inference checked the weights");
+    let weights = parameter(1).expect("inference checked the weights");
+    let (taps, row) = (kh * kw, channels * kh * kw);
+    let at = |i: usize| i / row * row + (i % channels) * taps + i % row / channels;
+    let weights = if taps == 1 { weights } else { (0..weights.len()).map(|i| weights[at(i)]).collect() };
+    ConvLayer { inputs, outputs, pixels: out.pixels(), weights, bias: parameter(2) }
+}
+
+impl ConvLayer {
+    /// The step's work; with `runs`, it collects its channels from several tensors.
+    fn work(
+        &self,
+        isa: Isa,
+        (window, groups, activation): (Window, usize, Option<Unary>),
+        runs: Option<&[Channels]>,
+    ) -> Work {
+        let unit = window.output[1];
+        let bias = self.bias.as_deref();
+        let (inputs, outputs) = (self.inputs, self.outputs);
+        let mut kernel = ConvF32::new(isa, window, inputs, outputs, groups, &self.weights, bias, activation);
+        if let Some(runs) = runs {
+            kernel = kernel.collecting(runs);
+        }
+        Work {
+            kernel: kernel.kernel_name(),
+            weights_bytes: kernel.weights_bytes(),
+            scratch_bytes: kernel.scratch_len() * 4,
+            macs: (self.pixels * self.weights.len()) as u64,
+            unit,
+            run: Box::new(move |part: &mut Part| {
+                let mut src = [Plane { data: &[][..], pitch: 0 }; RUNS_MAX];
+                for (i, plane) in src.iter_mut().enumerate().take(part.inputs()) {
+                    *plane = part.input(i);
+                }
+                let (inputs, rows) = (part.inputs(), part.rows());
+                let (dst, scratch) = part.output();
+                kernel.run(&src[..inputs], dst, rows, scratch);
+            }),
+        }
     }
 }
 
-/// A function of each element.
-pub(super) fn unary(f: Unary, out: &Loc) -> Work {
-    let channels = out.channels();
-    by_pixels("unary", move |src, dst, pixels| map_pixels(f, src, dst, pixels, channels))
+/// A convolution that reads its channels from where they were made.
+fn collecting_conv(p: &mut Planner, node: &Node, collected: &Collected) -> Result<()> {
+    let Op::Conv { window, activation, .. } = &node.op else { unreachable!("only convolutions collect") };
+    let reads = collected
+        .runs
+        .iter()
+        .map(|run| Ok(p.read(run.root, DType::F32)?.channels_from(run.first, run.count)))
+        .collect::<Result<Vec<Loc>>>()?;
+    let out = p.place_real(node.output);
+    let mut layer = conv_layer(p, node, &out, collected.order.len());
+    layer.weights = layer
+        .weights
+        .chunks(collected.order.len())
+        .flat_map(|tap| collected.order.iter().map(|&channel| tap[channel]))
+        .collect();
+    let runs: Vec<Channels> = collected
+        .runs
+        .iter()
+        .enumerate()
+        .map(|(source, run)| Channels { source, first: 0, count: run.count })
+        .collect();
+    let window = window_of(&reads[0], &out, window);
+    let pointwise = window.is_pointwise();
+    let work = layer.work(p.options.isa, (window, 1, *activation), Some(&runs));
+    p.push_real(node.name.clone(), node.op.name(), (node.output, pointwise), reads, out, work);
+    Ok(())
 }
 
-fn pool((x, out): (&Loc, &Loc), kind: PoolKind, attrs: &WindowAttrs, counted: Option<[usize; 2]>) -> Work {
+/// A function of each element.
+pub(super) fn unary(isa: Isa, f: Unary, out: &Loc) -> Work {
+    let channels = out.channels();
+    by_pixels("unary", move |src, dst, pixels| map_pixels(isa, f, src, dst, pixels, channels))
+}
+
+fn pool(
+    isa: Isa,
+    (x, out): (&Loc, &Loc),
+    kind: PoolKind,
+    attrs: &WindowAttrs,
+    counted: Option<[usize; 2]>,
+) -> Work {
     let counted_pad_end = counted.map(|tail| [attrs.pad[2] - tail[0], attrs.pad[3] - tail[1]]);
-    let kernel = PoolF32::new(kind, window_of(x, out, attrs), x.channels(), counted_pad_end);
+    let kernel = PoolF32::new(isa, kind, window_of(x, out, attrs), x.channels(), counted_pad_end);
     by_rows("pool", out, move |s, d, r| kernel.run(s, d, r))
 }
 

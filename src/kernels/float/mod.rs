@@ -11,6 +11,7 @@ mod conv;
 mod conv_transpose;
 mod depthwise;
 mod gemm;
+mod lanes;
 mod linear;
 mod pool;
 mod reduce;

@@ -5,7 +5,8 @@
 //! mathematics library, so it gives the same bits on every machine.
 
 use crate::graph::Unary;
-use crate::kernels::{Plane, PlaneMut};
+use crate::kernels::arch::per_isa;
+use crate::kernels::{Plane, PlaneMut, gapless};
 
 /// `f(x)`.
 #[inline(always)]
@@ -71,27 +72,56 @@ macro_rules! with_function {
     }};
 }
 
-/// `dst[i] = f(src[i])` for as many elements as the shorter slice has.
-pub fn map(f: Unary, src: &[f32], dst: &mut [f32]) {
-    with_function!(f, |g| src.iter().zip(dst).for_each(|(&x, y)| *y = g(x)))
-}
-
 /// `values[i] = f(values[i])`.
-pub fn map_in_place(f: Unary, values: &mut [f32]) {
+#[inline(always)]
+pub(super) fn map_in_place(f: Unary, values: &mut [f32]) {
     with_function!(f, |g| values.iter_mut().for_each(|x| *x = g(*x)))
 }
 
-/// [`map`] over the first `channels` of each of `pixels` pixels.
-///
-/// # Panics
-/// A buffer is shorter than its image.
-pub fn map_pixels(f: Unary, src: Plane<f32>, dst: PlaneMut<f32>, pixels: usize, channels: usize) {
-    if src.pitch == channels && dst.pitch == channels {
-        return map(f, &src.data[..pixels * channels], &mut dst.data[..pixels * channels]);
+per_isa! {
+    /// Applies a function to the first `channels` of each of `pixels` pixels. All instruction sets give the
+    /// same bits.
+    ///
+    /// # Panics
+    /// A buffer is shorter than its image.
+    map_pixels(
+        f: Unary,
+        src: Plane<'_, f32>,
+        dst: PlaneMut<'_, f32>,
+        pixels: usize,
+        channels: usize,
+    ) = map_pixels_body
+}
+
+#[inline(always)]
+fn map_pixels_body(f: Unary, src: Plane<'_, f32>, dst: PlaneMut<'_, f32>, pixels: usize, channels: usize) {
+    let (len, runs) = gapless(channels, pixels, &[src.pitch, dst.pitch]);
+    with_function!(f, |g| for run in 0..runs {
+        let from = &src.data[run * src.pitch..][..len];
+        let to = &mut dst.data[run * dst.pitch..][..len];
+        to.iter_mut().zip(from).for_each(|(y, &x)| *y = g(x));
+    })
+}
+
+per_isa! {
+    /// [`map_pixels`] in place: pixels in `data` are `pitch` elements apart.
+    map_rows(f: Unary, data: &mut [f32], pitch: usize, pixels: usize, channels: usize) = map_rows_body
+}
+
+#[inline(always)]
+fn map_rows_body(f: Unary, data: &mut [f32], pitch: usize, pixels: usize, channels: usize) {
+    let (len, runs) = gapless(channels, pixels, &[pitch]);
+    for run in 0..runs {
+        map_in_place(f, &mut data[run * pitch..][..len]);
     }
-    for pixel in 0..pixels {
-        let row = &src.data[pixel * src.pitch..][..channels];
-        map(f, row, &mut dst.data[pixel * dst.pitch..][..channels]);
+}
+
+/// The bounds, if a function is no more than `max(x, lo)`, then `min(·, hi)`.
+pub(super) fn only_clamps(f: Unary) -> Option<[f32; 2]> {
+    match f {
+        Unary::Relu => Some([0.0, f32::INFINITY]),
+        Unary::Clip { lo, hi } if !lo.is_nan() && !hi.is_nan() => Some([lo, hi]),
+        _ => None,
     }
 }
 
@@ -165,6 +195,7 @@ fn power_of_two(k: i32) -> f32 {
 mod tests {
     use super::*;
     use crate::kernels::float::testing::{assert_close, noise};
+    use crate::kernels::isa::Isa;
 
     const X: [f32; 9] = [-9.0, -3.0, -1.5, -0.5, 0.0, 0.5, 1.0, 3.5, 9.0];
 
@@ -221,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_slices_and_pixels_equal_single_values() {
+    fn pixels_equal_single_values_on_every_instruction_set() {
         let x = noise(3 * 40, 1);
         let functions = [
             Unary::Relu,
@@ -239,16 +270,19 @@ mod tests {
         ];
         for f in functions {
             let expected: Vec<f32> = x.iter().map(|&v| apply(f, v)).collect();
-            let mut out = vec![0.0; 120];
-            map(f, &x, &mut out);
-            assert_eq!(out, expected, "{f:?}");
-            let mut in_place = x.clone();
-            map_in_place(f, &mut in_place);
-            assert_eq!(in_place, expected, "{f:?}");
-            let mut pixels = vec![7.0; 120];
-            map_pixels(f, Plane { data: &x, pitch: 40 }, PlaneMut { data: &mut pixels, pitch: 40 }, 3, 37);
-            for (i, (&got, &want)) in pixels.iter().zip(&expected).enumerate() {
-                assert_eq!(got, if i % 40 < 37 { want } else { 7.0 });
+            for isa in Isa::available() {
+                for channels in [37, 40] {
+                    let mut out = vec![7.0; 120];
+                    let src = Plane { data: &x, pitch: 40 };
+                    map_pixels(isa, f, src, PlaneMut { data: &mut out, pitch: 40 }, 3, channels);
+                    let mut in_place = x.clone();
+                    map_rows(isa, f, &mut in_place, 40, 3, channels);
+                    for (i, &want) in expected.iter().enumerate() {
+                        let mapped = i % 40 < channels;
+                        assert_eq!(out[i], if mapped { want } else { 7.0 }, "{isa} {f:?}");
+                        assert_eq!(in_place[i], if mapped { want } else { x[i] }, "{isa} {f:?}");
+                    }
+                }
             }
         }
     }
