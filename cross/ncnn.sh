@@ -8,8 +8,9 @@
 # Needs cmake, ninja, libclang (for the crate's bindings) and Python's venv, which are installed with apt, as
 # root; otherwise it says which are missing. The source is PyPI's, checked against its hash. Built are the layers
 # that the loader of this project reads, with OpenMP. For x86-64 it is one instruction set, AVX2 with FMA and
-# F16C: the choice at run time triples the work (DISPATCH=ON builds it, with AVX-512 and VNNI); for
-# aarch64 the choice is made at run time, fp16 arithmetic and dot products included.
+# F16C, for the choice at run time doubles the work; DISPATCH=ON builds it, with AVX-VNNI and AVX-512, without
+# which no comparison of int8 on such a CPU is fair. For aarch64 the choice is made at run time, fp16 arithmetic and
+# dot products included. Another build for the same machine needs a `cargo clean -p ncnn-bind`.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -29,7 +30,8 @@ case $arch in
     x86_64)
         packages+=(g++)
         options+=(-DNCNN_AVX2=ON -DNCNN_RUNTIME_CPU="${DISPATCH:-OFF}")
-        [ "${DISPATCH:-OFF}" = ON ] || options+=(-DNCNN_AVX512=OFF) ;;
+        # What is not switched off is taken for granted.
+        [ "${DISPATCH:-OFF}" = ON ] || options+=(-DNCNN_{AVXVNNI,AVXNECONVERT,AVX512,XOP}=OFF) ;;
     aarch64)
         packages+=(g++-aarch64-linux-gnu libc6-dev-arm64-cross)
         # Extensions that no Raspberry Pi has are left out.
