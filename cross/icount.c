@@ -3,8 +3,12 @@
 //     gcc -O2 -shared -fPIC -o icount.so icount.c
 //     qemu-aarch64 -plugin ./icount.so,top=20 -d plugin PROGRAM
 //
+// With `blocks=1` it counts per function and block of code without a branch inside: behind the function's name, a
+// tab and the block's instructions as little-endian words.
+//
 // The declarations are those of plugin interface 1 (QEMU 6.0 to 8.1), written out because distributions do not
 // ship its header.
+#define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,6 +21,8 @@ struct qemu_plugin_insn;
 void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id, void (*)(plugin_id, struct qemu_plugin_tb *));
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
+size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
 const char *qemu_plugin_insn_symbol(const struct qemu_plugin_insn *);
 void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *, int op, void *, uint64_t);
 void qemu_plugin_register_atexit_cb(plugin_id, void (*)(plugin_id, void *), void *);
@@ -24,8 +30,8 @@ void qemu_plugin_outs(const char *);
 
 __attribute__((visibility("default"))) int qemu_plugin_version = 1;
 
-// Open addressing; far more places than a program has functions that run.
-#define PLACES 65536
+// Open addressing; far more places than a program has functions, or blocks, that run.
+#define PLACES (1 << 20)
 struct function {
     char *name;
     uint64_t count;
@@ -33,6 +39,7 @@ struct function {
 static struct function table[PLACES];
 static size_t used;
 static int top = 20;
+static int blocks;
 
 static uint64_t *counter_of(const char *name) {
     uint32_t hash = 2166136261u;
@@ -48,13 +55,36 @@ static uint64_t *counter_of(const char *name) {
     return &at->count;
 }
 
+static const char *function_of(const struct qemu_plugin_insn *instruction) {
+    const char *name = qemu_plugin_insn_symbol(instruction);
+    return name && *name ? name : "?";
+}
+
+// A block's name: its function, and its code in hexadecimal.
+static char *name_of(const struct qemu_plugin_tb *block) {
+    char *name;
+    size_t length;
+    FILE *text = open_memstream(&name, &length);
+    fprintf(text, "%s\t", function_of(qemu_plugin_tb_get_insn(block, 0)));
+    for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++) {
+        const struct qemu_plugin_insn *instruction = qemu_plugin_tb_get_insn(block, i);
+        const uint8_t *bytes = qemu_plugin_insn_data(instruction);
+        for (size_t j = 0; j < qemu_plugin_insn_size(instruction); j++)
+            fprintf(text, "%02x", bytes[j]);
+    }
+    fclose(text);
+    return name;
+}
+
 static void count_block(plugin_id id, struct qemu_plugin_tb *block) {
+    char *name = blocks ? name_of(block) : NULL;
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++) {
         struct qemu_plugin_insn *instruction = qemu_plugin_tb_get_insn(block, i);
-        const char *name = qemu_plugin_insn_symbol(instruction);
         const int add = 0;
-        qemu_plugin_register_vcpu_insn_exec_inline(instruction, add, counter_of(name && *name ? name : "?"), 1);
+        uint64_t *counter = counter_of(name ? name : function_of(instruction));
+        qemu_plugin_register_vcpu_insn_exec_inline(instruction, add, counter, 1);
     }
+    free(name);
 }
 
 static int by_count(const void *a, const void *b) {
@@ -64,15 +94,17 @@ static int by_count(const void *a, const void *b) {
 
 static void report(plugin_id id, void *unused) {
     uint64_t total = 0;
-    char line[1024];
+    char count[32];
     qsort(table, PLACES, sizeof *table, by_count);
     for (size_t i = 0; i < PLACES; i++)
         total += table[i].count;
-    snprintf(line, sizeof line, "%14" PRIu64 " total\n", total);
-    qemu_plugin_outs(line);
+    snprintf(count, sizeof count, "%14" PRIu64 " total\n", total);
+    qemu_plugin_outs(count);
     for (int i = 0; i < top && i < PLACES && table[i].count; i++) {
-        snprintf(line, sizeof line, "%14" PRIu64 " %s\n", table[i].count, table[i].name);
-        qemu_plugin_outs(line);
+        snprintf(count, sizeof count, "%14" PRIu64 " ", table[i].count);
+        qemu_plugin_outs(count);
+        qemu_plugin_outs(table[i].name);
+        qemu_plugin_outs("\n");
     }
 }
 
@@ -80,6 +112,8 @@ __attribute__((visibility("default"))) int qemu_plugin_install(plugin_id id, con
     for (int i = 0; i < argc; i++)
         if (!strncmp(argv[i], "top=", 4))
             top = atoi(argv[i] + 4);
+        else if (!strncmp(argv[i], "blocks=", 7))
+            blocks = atoi(argv[i] + 7);
     qemu_plugin_register_vcpu_tb_trans_cb(id, count_block);
     qemu_plugin_register_atexit_cb(id, report, NULL);
     return 0;

@@ -6,6 +6,21 @@ toolchain=$root/target-cross/toolchain
 
 fail() { echo "$(basename "$0"): $*" >&2; exit 1; }
 
+# install_packages NAME ...: with apt, as root; otherwise says which are missing.
+install_packages() {
+    local missing=() package
+    for package; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' \
+            || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    # Without recommendations: those of qemu-user conflict with qemu-user-static.
+    local install="apt-get install -y --no-install-recommends ${missing[*]}"
+    [ "$(id -u)" = 0 ] || fail "packages are missing; run: sudo $install"
+    # Standard output belongs to the caller's result.
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive $install; } >&2
+}
+
 # The Rust target of a short name.
 target_of() {
     case $1 in

@@ -16,20 +16,6 @@ packages=(
     qemu-user-static qemu-user
 )
 
-install_packages() {
-    local missing=() package
-    for package in "${packages[@]}"; do
-        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' \
-            || missing+=("$package")
-    done
-    [ ${#missing[@]} -gt 0 ] || return 0
-    # Without recommendations: those of qemu-user conflict with qemu-user-static.
-    local install="apt-get install -y --no-install-recommends ${missing[*]}"
-    [ "$(id -u)" = 0 ] || fail "packages are missing; run: sudo $install"
-    apt-get update -qq
-    $install
-}
-
 # Whether the machine's own Rust has the targets, once rustup was asked for them.
 rustup_targets() {
     rm -f "$toolchain"
@@ -102,7 +88,7 @@ link_toolchain() {
     done
 }
 
-install_packages
+install_packages "${packages[@]}"
 architectures=(aarch64 armv7)
 if [ $# -gt 0 ]; then
     link_toolchain "$1"

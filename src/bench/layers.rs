@@ -59,7 +59,7 @@ pub fn layers(backend: &mut Backend, picture: &Picture, runs: usize, peak: &Peak
 fn native(backend: &mut Backend) -> Result<&mut crate::engines::Native> {
     match backend {
         Backend::Native(native) => Ok(native),
-        #[cfg(feature = "tract")]
+        #[cfg(any(feature = "tract", feature = "ncnn"))]
         _ => Err(crate::Error::Usage("only the native engine tells the time of its layers".into())),
     }
 }

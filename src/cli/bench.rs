@@ -272,10 +272,12 @@ impl Bench {
             }
         };
         let precision = backend.precision();
-        let engine = if kind == EngineKind::Native { "native" } else { "tract" };
         let size = backend.input_size();
         let (isa, threads) = (options.isa.to_string(), options.threads);
-        Ok((Row { name: subject.name(), engine, precision, isa, threads, size, measured }, backend))
+        Ok((
+            Row { name: subject.name(), engine: kind.name(), precision, isa, threads, size, measured },
+            backend,
+        ))
     }
 
     fn layers(&self, job: &Job, row: &Row, precision: Precision, backend: &mut Backend) -> Result<()> {

@@ -23,6 +23,8 @@ enum EngineName {
     Native,
     /// tract-onnx, in float; ONNX models only, in builds with `--features tract`.
     Tract,
+    /// ncnn, for comparison; ncnn models only, in builds with `--features ncnn`.
+    Ncnn,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -81,6 +83,7 @@ impl EngineChoice {
         match self.engine {
             EngineName::Native => EngineKind::Native,
             EngineName::Tract => EngineKind::Tract,
+            EngineName::Ncnn => EngineKind::Ncnn,
         }
     }
 

@@ -1,5 +1,7 @@
 //! The engines that can run a model, behind one small interface: fill the input, run, read the outputs.
 
+#[cfg(feature = "ncnn")]
+mod ncnn;
 #[cfg(feature = "tract")]
 mod tract;
 
@@ -18,16 +20,28 @@ pub enum EngineKind {
     Native,
     /// tract-onnx, in float; needs the feature `tract`.
     Tract,
+    /// ncnn; needs the feature `ncnn`.
+    Ncnn,
+}
+
+impl EngineKind {
+    /// Name on the command line and in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            EngineKind::Native => "native",
+            EngineKind::Tract => "tract",
+            EngineKind::Ncnn => "ncnn",
+        }
+    }
 }
 
 impl FromStr for EngineKind {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, String> {
-        match s {
-            "native" => Ok(EngineKind::Native),
-            "tract" => Ok(EngineKind::Tract),
-            _ => Err(format!("unknown engine '{s}'; there are native and tract")),
-        }
+        [EngineKind::Native, EngineKind::Tract, EngineKind::Ncnn]
+            .into_iter()
+            .find(|kind| kind.name() == s)
+            .ok_or_else(|| format!("unknown engine '{s}'; there are native, tract and ncnn"))
     }
 }
 
@@ -38,6 +52,9 @@ pub enum Backend {
     /// tract-onnx.
     #[cfg(feature = "tract")]
     Tract(Box<tract::Tract>),
+    /// ncnn.
+    #[cfg(feature = "ncnn")]
+    Ncnn(Box<ncnn::Ncnn>),
 }
 
 /// The native engine with the tables that turn pixels into its input.
@@ -78,11 +95,24 @@ pub fn open(
         EngineKind::Native => open_native(path, load_options, engine_options, overrides),
         #[cfg(feature = "tract")]
         EngineKind::Tract => tract::open(path, load_options, engine_options, overrides),
-        #[cfg(not(feature = "tract"))]
-        EngineKind::Tract => Err(Error::Usage(
-            "this build has no engine tract; build it with `cargo build --release --features tract`".into(),
-        )),
+        #[cfg(feature = "ncnn")]
+        EngineKind::Ncnn => ncnn::open(path, load_options, engine_options, overrides),
+        #[cfg(not(all(feature = "tract", feature = "ncnn")))]
+        _ => Err(missing(kind)),
     }
+}
+
+#[cfg(not(all(feature = "tract", feature = "ncnn")))]
+fn missing(kind: EngineKind) -> Error {
+    let (name, before) = match kind {
+        EngineKind::Ncnn => {
+            ("ncnn", "the library with `cross/ncnn.sh`, and then the program with NCNN_DIR and ")
+        }
+        _ => (kind.name(), "it with "),
+    };
+    Error::Usage(format!(
+        "this build has no engine {name}; build {before}`cargo build --release --features {name}`"
+    ))
 }
 
 fn open_native(
@@ -129,15 +159,19 @@ impl Backend {
             Backend::Native(native) => native.engine.input_size(),
             #[cfg(feature = "tract")]
             Backend::Tract(tract) => tract.input_size(),
+            #[cfg(feature = "ncnn")]
+            Backend::Ncnn(ncnn) => ncnn.input_size(),
         }
     }
 
-    /// Arithmetic that it runs in: `int8`, `fp32` or `mixed`.
+    /// Arithmetic that it runs in: `int8`, `fp32` or `mixed`; in ncnn also `fp16`.
     pub fn precision(&self) -> &'static str {
         match self {
             Backend::Native(native) => native.engine.plan().precision(),
             #[cfg(feature = "tract")]
             Backend::Tract(_) => "fp32",
+            #[cfg(feature = "ncnn")]
+            Backend::Ncnn(ncnn) => ncnn.precision(),
         }
     }
 
@@ -147,6 +181,8 @@ impl Backend {
             Backend::Native(native) => native.engine.outputs(),
             #[cfg(feature = "tract")]
             Backend::Tract(tract) => tract.outputs().len(),
+            #[cfg(feature = "ncnn")]
+            Backend::Ncnn(ncnn) => ncnn.outputs().len(),
         }
     }
 
@@ -159,6 +195,8 @@ impl Backend {
                 .collect(),
             #[cfg(feature = "tract")]
             Backend::Tract(tract) => tract.outputs(),
+            #[cfg(feature = "ncnn")]
+            Backend::Ncnn(ncnn) => ncnn.outputs(),
         }
     }
 
@@ -175,6 +213,8 @@ impl Backend {
             },
             #[cfg(feature = "tract")]
             Backend::Tract(tract) => tract.fill(letterbox, frame),
+            #[cfg(feature = "ncnn")]
+            Backend::Ncnn(ncnn) => ncnn.fill(letterbox, frame),
         }
     }
 
@@ -199,6 +239,8 @@ impl Backend {
             }
             #[cfg(feature = "tract")]
             Backend::Tract(tract) => tract.fill_reals(pixels),
+            #[cfg(feature = "ncnn")]
+            Backend::Ncnn(ncnn) => ncnn.fill_reals(pixels),
         }
     }
 
@@ -211,6 +253,8 @@ impl Backend {
             Backend::Native(native) => native.engine.run(),
             #[cfg(feature = "tract")]
             Backend::Tract(tract) => tract.run()?,
+            #[cfg(feature = "ncnn")]
+            Backend::Ncnn(ncnn) => ncnn.run()?,
         }
         Ok(())
     }
@@ -224,6 +268,8 @@ impl Backend {
             }
             #[cfg(feature = "tract")]
             Backend::Tract(tract) => tract.output(i),
+            #[cfg(feature = "ncnn")]
+            Backend::Ncnn(ncnn) => ncnn.output(i),
         }
     }
 }

@@ -66,7 +66,7 @@ pub fn load_ncnn(param: &Path, bin: &Path, options: &LoadOptions) -> Result<Mode
 }
 
 /// `x.bin` for `x.param` and `x.param.bin`.
-fn weights_of(param: &Path) -> PathBuf {
+pub(crate) fn weights_of(param: &Path) -> PathBuf {
     match param.extension() {
         Some(suffix) if suffix.eq_ignore_ascii_case("bin") => param.with_extension("").with_extension("bin"),
         _ => param.with_extension("bin"),

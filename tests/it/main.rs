@@ -8,6 +8,7 @@ mod cli;
 mod detections;
 mod engine;
 mod hostile;
+mod ncnn;
 mod network;
 mod onnx_bytes;
 mod program;
