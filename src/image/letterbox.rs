@@ -3,6 +3,7 @@
 use super::{ChannelOrder, Fit, Frame, Mapping, Preprocess, resize::Resizer};
 use crate::error::{Error, Result};
 use crate::kernels::PlaneMut;
+use crate::kernels::isa::Isa;
 use crate::limits::{INPUT_SIDE_MAX, PICTURE_SIDE_MAX};
 
 /// Fits pictures of one size to a network of one size.
@@ -54,7 +55,7 @@ impl Letterbox {
             left: margin(1),
             order: preprocess.order,
             fill: preprocess.fill,
-            resizer: Resizer::new(frame, content, preprocess.interpolation),
+            resizer: Resizer::new(Isa::detect(), frame, content, preprocess.interpolation),
         })
     }
 
