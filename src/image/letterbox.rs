@@ -137,7 +137,12 @@ fn keep_aspect(frame: [usize; 2], network: [usize; 2]) -> [usize; 2] {
 }
 
 fn fill<T: Copy>(cells: &mut [T], pitch: usize, pad: [T; 3]) {
-    for cell in cells.chunks_mut(pitch) {
+    let (fours, rest) = if pitch == 4 { cells.as_chunks_mut::<4>() } else { (&mut [][..], cells) };
+    // The usual pitch: whole cells, their fourth element as it was, are what vectors can store.
+    for cell in fours {
+        *cell = [pad[0], pad[1], pad[2], cell[3]];
+    }
+    for cell in rest.chunks_mut(pitch) {
         if let Some(cell) = cell.first_chunk_mut::<3>() {
             *cell = pad;
         }

@@ -5,7 +5,7 @@
 //! order of the passes shows in the last bit, so it follows Pillow too.
 
 use crate::kernels::isa::Isa;
-use crate::kernels::resample::{Axis, Columns, Ring, WEIGHT_BITS, join_rows};
+use crate::kernels::resample::{Axis, Columns, ROWS, Ring, Rows, WEIGHT_BITS};
 
 /// Windows and weights of one axis.
 fn triangles(source: usize, target: usize) -> Axis {
@@ -33,34 +33,45 @@ fn triangles(source: usize, target: usize) -> Axis {
 /// The antialiased resizer.
 #[derive(Clone, Debug)]
 pub(super) struct Antialias {
-    isa: Isa,
     /// Extents of the source, `[height, width]`.
     source: [usize; 2],
     columns: Columns,
-    rows: Axis,
+    rows: Rows,
     rows_first: bool,
-    /// Rows between the passes: two if rows come first, else a ring that holds the widest window.
+    /// Bytes from one row to the next, of the rows whose columns are joined.
+    pitch: usize,
+    /// Rows between the passes: some if rows come first, else a ring that holds the widest window.
     between: Vec<u8>,
-    /// Output rows: two if rows come first.
+    /// Output rows: some if rows come first, else one.
     lines: Vec<u8>,
 }
 
 impl Antialias {
     /// Between two `[height, width]`; every extent is at least 1.
     pub(super) fn new(isa: Isa, source: [usize; 2], target: [usize; 2]) -> Self {
-        let rows = triangles(source[0], target[0]);
+        let rows = Rows::new(isa, triangles(source[0], target[0]));
         let columns = Columns::new(isa, triangles(source[1], target[1]));
         // Pillow's rule from version 13 on, where the height shrinks by much more than the width; earlier
         // versions always join columns first.
         let shrink = |axis: usize| source[axis] as i64 - target[axis] as i64;
         let rows_first = shrink(0) > 0 && shrink(0) > 2 * shrink(1);
-        // Columns are joined in two rows at a time: there may be one row more than the widest window.
-        let held = (rows.widest() + 1).next_multiple_of(2);
+        // Whole cache lines: rows are joined by whole vectors.
+        let pitch = columns.row_bytes().next_multiple_of(64);
+        // Columns are joined in some rows at a time: more rows may lie there than the widest window needs.
+        let held = (rows.axis().widest() + ROWS - 1).next_multiple_of(ROWS);
         let (between, lines) = match rows_first {
-            true => (2 * source[1] * 3, 2 * columns.pitch()),
-            false => (held * columns.pitch(), target[1] * 3),
+            true => (ROWS * source[1] * 3, ROWS * pitch),
+            false => (held * pitch, pitch),
         };
-        Antialias { isa, source, columns, rows, rows_first, between: vec![0; between], lines: vec![0; lines] }
+        Antialias {
+            source,
+            columns,
+            rows,
+            rows_first,
+            pitch,
+            between: vec![0; between],
+            lines: vec![0; lines],
+        }
     }
 
     /// As [`Resizer::run`](super::Resizer::run), for a picture of the source's size.
@@ -72,38 +83,45 @@ impl Antialias {
     }
 
     fn run_columns_first(&mut self, rgb: &[u8], mut each: impl FnMut(&[u8])) {
-        let (row, pitch) = (self.source[1] * 3, self.columns.pitch());
+        let (row, pitch) = (self.source[1] * 3, self.pitch);
         let held = self.between.len() / pitch;
         let mut joined = 0;
-        for y in 0..self.rows.len() {
-            let (first, weights) = self.rows.window(y);
+        for y in 0..self.rows.axis().len() {
+            let (first, weights) = self.rows.axis().window(y);
             while joined < first + weights.len() {
-                // Both are even: the pair lies together. A last row without a partner is its own.
-                let pair = &mut self.between[joined % held * pitch..][..2 * pitch];
-                let last = (joined + 1).min(self.source[0] - 1);
-                self.columns.join(rgb, [joined * row, last * row], pair.split_at_mut(pitch).into());
-                joined += 2;
+                // Both are multiples of the number of rows, so these lie together. What is missing at the
+                // end is the last row once more.
+                let at = |i: usize| (joined + i).min(self.source[0] - 1) * row;
+                let to = &mut self.between[joined % held * pitch..][..ROWS * pitch];
+                self.columns.join(rgb, std::array::from_fn(at), rows_mut(to, pitch));
+                joined += ROWS;
             }
-            let ring = Ring { data: &self.between, pitch, rows: held };
-            join_rows(self.isa, ring, first, weights, &mut self.lines);
-            each(&self.lines);
+            self.rows.join(y, Ring { data: &self.between, pitch, rows: held }, &mut self.lines);
+            each(&self.lines[..self.columns.width() * 3]);
         }
     }
 
     fn run_rows_first(&mut self, rgb: &[u8], mut each: impl FnMut(&[u8])) {
-        let row = self.source[1] * 3;
+        let (row, pitch) = (self.source[1] * 3, self.pitch);
         let ring = Ring { data: rgb, pitch: row, rows: self.source[0] };
-        let height = self.rows.len();
-        let width = self.columns.width() * 3;
-        for y in (0..height).step_by(2) {
+        let height = self.rows.axis().len();
+        for y in (0..height).step_by(ROWS) {
             for (y, joined) in (y..height).zip(self.between.chunks_exact_mut(row)) {
-                let (first, weights) = self.rows.window(y);
-                join_rows(self.isa, ring, first, weights, joined);
+                self.rows.join(y, ring, joined);
             }
-            let (one, other) = self.lines.split_at_mut(self.columns.pitch());
-            self.columns.join(&self.between, [0, row], [one, other]);
-            let lines = self.lines.chunks_exact(self.columns.pitch());
-            lines.take(height - y).for_each(|line| each(&line[..width]));
+            let to = rows_mut(&mut self.lines, pitch);
+            self.columns.join(&self.between, std::array::from_fn(|i| i * row), to);
+            let lines = self.lines.chunks_exact(pitch).take(height - y);
+            lines.for_each(|line| each(&line[..self.columns.width() * 3]));
         }
     }
+}
+
+/// The first rows of a picture.
+fn rows_mut(mut picture: &mut [u8], pitch: usize) -> [&mut [u8]; ROWS] {
+    std::array::from_fn(|_| {
+        let (row, rest) = std::mem::take(&mut picture).split_at_mut(pitch);
+        picture = rest;
+        row
+    })
 }

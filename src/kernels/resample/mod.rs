@@ -4,16 +4,21 @@
 //! `(½ + Σ byte · weight) >> WEIGHT_BITS`, exact integer arithmetic. So all instruction sets give the same
 //! bytes as [`mean`], which is the specification.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512vnni;
 mod columns;
+mod kernel;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod rows;
 #[cfg(test)]
 mod tests;
-#[cfg(target_arch = "x86_64")]
-mod x86;
 
-use super::arch::per_isa;
 pub use columns::Columns;
+pub use kernel::ROWS;
+pub use rows::{Ring, Rows};
 
 /// Fraction bits of a weight: 8 bits of a pixel and 2 of headroom complete 32.
 pub const WEIGHT_BITS: u32 = 22;
@@ -72,56 +77,4 @@ pub fn mean(samples: impl Iterator<Item = (u8, i32)>) -> u8 {
 #[inline(always)]
 fn to_byte(sum: i32) -> u8 {
     (sum >> WEIGHT_BITS).clamp(0, 255) as u8
-}
-
-/// Rows of bytes in a ring: row `y` begins at `(y % rows) · pitch`.
-#[derive(Clone, Copy, Debug)]
-pub struct Ring<'a> {
-    /// All rows.
-    pub data: &'a [u8],
-    /// Bytes from one row to the next.
-    pub pitch: usize,
-    /// Number of rows.
-    pub rows: usize,
-}
-
-per_isa! {
-    /// Means of the rows from `first` on, one for each weight, byte by byte.
-    join_rows(ring: Ring<'_>, first: usize, weights: &[i32], out: &mut [u8]) = join_rows_body
-}
-
-#[inline(always)]
-fn join_rows_body(ring: Ring<'_>, first: usize, weights: &[i32], out: &mut [u8]) {
-    let (blocks, rest) = out.as_chunks_mut::<64>();
-    let done = blocks.len() * 64;
-    for (i, block) in blocks.iter_mut().enumerate() {
-        join_block(ring, first, weights, i * 64, block);
-    }
-    let (blocks, rest) = rest.as_chunks_mut::<16>();
-    let last = done + blocks.len() * 16;
-    for (i, block) in blocks.iter_mut().enumerate() {
-        join_block(ring, first, weights, done + i * 16, block);
-    }
-    let (bytes, _) = rest.as_chunks_mut::<1>();
-    for (i, byte) in bytes.iter_mut().enumerate() {
-        join_block(ring, first, weights, last + i, byte);
-    }
-}
-
-/// The sums of a block stay in registers while the rows pass by.
-#[inline(always)]
-fn join_block<const N: usize>(ring: Ring<'_>, first: usize, weights: &[i32], at: usize, out: &mut [u8; N]) {
-    let mut sums = [HALF; N];
-    let mut row = first % ring.rows;
-    for &weight in weights {
-        if let Some(bytes) = ring.data[row * ring.pitch + at..].first_chunk::<N>() {
-            for (sum, &byte) in sums.iter_mut().zip(bytes) {
-                *sum += i32::from(byte) * weight;
-            }
-        }
-        row = if row + 1 == ring.rows { 0 } else { row + 1 };
-    }
-    for (out, &sum) in out.iter_mut().zip(&sums) {
-        *out = to_byte(sum);
-    }
 }

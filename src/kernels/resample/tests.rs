@@ -32,8 +32,8 @@ proptest! {
         source in 1usize..80, target in 1usize..40, taps in 1usize..30, seed: u64,
     ) {
         let axis = axis(source, target, taps, seed);
-        // Nothing behind the second row: what reads beyond it would leave the slice.
-        let rgb = bytes(2 * source * 3, seed);
+        // Nothing behind the last row: what reads beyond it would leave the slice.
+        let rgb = bytes(ROWS * source * 3, seed);
         let expected: Vec<Vec<u8>> = rgb
             .chunks(source * 3)
             .map(|row| {
@@ -46,9 +46,10 @@ proptest! {
             .collect();
         for isa in Isa::available() {
             let columns = Columns::new(isa, axis.clone());
-            let mut out = vec![vec![7u8; columns.pitch()]; 2];
-            let [a, b] = &mut out[..] else { unreachable!() };
-            columns.join(&rgb, [0, source * 3], [a, b]);
+            let mut out = vec![vec![7u8; columns.row_bytes()]; ROWS];
+            let mut rows = out.iter_mut();
+            let to = std::array::from_fn(|_| &mut rows.next().unwrap()[..]);
+            columns.join(&rgb, std::array::from_fn(|y| y * source * 3), to);
             for (out, expected) in out.iter().zip(&expected) {
                 prop_assert_eq!(&out[..target * 3], &expected[..], "{}", isa);
             }
@@ -59,8 +60,9 @@ proptest! {
     fn rows_are_the_means_of_the_definition(
         width in 1usize..200, held in 1usize..20, first in 0usize..40, seed: u64,
     ) {
-        let axis = axis(held, 1, held, seed);
-        let (_, weights) = axis.window(0);
+        let weights = axis(held, 1, held, seed).window(0).1.to_vec();
+        let mut axis = Axis::default();
+        axis.push(first, weights.iter().copied());
         let data = bytes(held * width, seed);
         let value = |i: usize| {
             mean(weights.iter().enumerate().map(|(t, &w)| (data[(first + t) % held * width + i], w)))
@@ -68,7 +70,7 @@ proptest! {
         let expected: Vec<u8> = (0..width).map(value).collect();
         for isa in Isa::available() {
             let mut out = vec![0; width];
-            join_rows(isa, Ring { data: &data, pitch: width, rows: held }, first, weights, &mut out);
+            Rows::new(isa, axis.clone()).join(0, Ring { data: &data, pitch: width, rows: held }, &mut out);
             prop_assert_eq!(&out, &expected, "{}", isa);
         }
     }
