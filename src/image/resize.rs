@@ -40,7 +40,7 @@ impl Resizer {
         let method = match interpolation {
             _ if source == target => Method::Copy,
             Interpolation::Antialias => Method::Antialias(Antialias::new(isa, source, target)),
-            Interpolation::Linear => Method::Linear(Linear::new(source, target)),
+            Interpolation::Linear => Method::Linear(Linear::new(isa, source, target)),
         };
         Resizer { source, method }
     }

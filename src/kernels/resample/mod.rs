@@ -10,6 +10,7 @@ mod avx2;
 mod avx512vnni;
 mod columns;
 mod kernel;
+pub mod linear;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod rows;
