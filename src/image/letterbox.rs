@@ -28,9 +28,11 @@ impl Letterbox {
     /// The geometry is YOLOv5's: the picture keeps its aspect ratio, its scaled extents are rounded half to
     /// even, and of an odd margin the larger part lies right and below.
     ///
+    /// The pixels are the same on every instruction set; `isa` must be one that this CPU has.
+    ///
     /// # Errors
     /// [`Error::Usage`]: an extent is zero or above the limits.
-    pub fn new(frame: [usize; 2], network: [usize; 2], preprocess: &Preprocess) -> Result<Self> {
+    pub fn new(frame: [usize; 2], network: [usize; 2], preprocess: &Preprocess, isa: Isa) -> Result<Self> {
         let check = |what: &str, size: [usize; 2], side_max: usize| {
             let [height, width] = size;
             let fits = (1..=side_max).contains(&height) && (1..=side_max).contains(&width);
@@ -55,7 +57,7 @@ impl Letterbox {
             left: margin(1),
             order: preprocess.order,
             fill: preprocess.fill,
-            resizer: Resizer::new(Isa::detect(), frame, content, preprocess.interpolation),
+            resizer: Resizer::new(isa, frame, content, preprocess.interpolation),
         })
     }
 
@@ -168,7 +170,7 @@ mod tests {
     }
 
     fn letterbox(frame: [usize; 2], network: [usize; 2]) -> Letterbox {
-        Letterbox::new(frame, network, &Preprocess::default()).unwrap()
+        Letterbox::new(frame, network, &Preprocess::default(), Isa::detect()).unwrap()
     }
 
     /// Worked by hand from YOLOv5's `letterbox`: r = min(H/h, W/w), round(w·r), round(h·r), round(d/2 − 0.1).
@@ -188,7 +190,7 @@ mod tests {
             assert_eq!((made.content, made.top, made.left), (content, top, left), "{frame:?}");
         }
         let stretch = Preprocess { fit: Fit::Stretch, ..Preprocess::default() };
-        let made = Letterbox::new([480, 640], [352, 352], &stretch).unwrap();
+        let made = Letterbox::new([480, 640], [352, 352], &stretch, Isa::detect()).unwrap();
         assert_eq!((made.content, made.top, made.left), ([352, 352], 0, 0));
     }
 
@@ -196,7 +198,7 @@ mod tests {
     fn pads_swaps_channels_and_touches_nothing_else() {
         let frame = Frame::new(2, 1, vec![1, 2, 3, 4, 5, 6]).unwrap();
         let bgr = Preprocess { order: ChannelOrder::Bgr, fill: 9, ..Preprocess::default() };
-        let mut made = Letterbox::new([1, 2], [2, 2], &bgr).unwrap();
+        let mut made = Letterbox::new([1, 2], [2, 2], &bgr, Isa::detect()).unwrap();
         let mut out = [0u8; 2 * 2 * 4 + 8];
         made.run(&frame, &identity_table(), PlaneMut { data: &mut out, pitch: 4 }).unwrap();
         // Margin of one row: round(0.5 − 0.1) = 0 above.
@@ -222,8 +224,10 @@ mod tests {
         assert!(made.run(&frame, &table, PlaneMut { data: &mut enough, pitch: usize::MAX }).is_err());
         let torn = Frame { rgb: vec![0; 5], ..frame };
         assert!(made.run(&torn, &table, PlaneMut { data: &mut enough, pitch: 3 }).is_err());
-        assert!(Letterbox::new([0, 2], [2, 2], &Preprocess::default()).is_err());
-        assert!(Letterbox::new([2, 2], [2, INPUT_SIDE_MAX + 1], &Preprocess::default()).is_err());
+        assert!(Letterbox::new([0, 2], [2, 2], &Preprocess::default(), Isa::detect()).is_err());
+        assert!(
+            Letterbox::new([2, 2], [2, INPUT_SIDE_MAX + 1], &Preprocess::default(), Isa::detect()).is_err()
+        );
     }
 
     proptest! {
@@ -235,7 +239,7 @@ mod tests {
             let fit = if stretch { Fit::Stretch } else { Fit::Letterbox };
             let preprocess = Preprocess { fit, ..Preprocess::default() };
             let mapping =
-                Letterbox::new([h, w], [rows * 32, columns * 32], &preprocess).unwrap().mapping();
+                Letterbox::new([h, w], [rows * 32, columns * 32], &preprocess, Isa::detect()).unwrap().mapping();
             let bbox: [f32; 4] = std::array::from_fn(|i| corners[i] * mapping.picture[i % 2]);
             let back = mapping.to_picture(mapping.to_network(bbox));
             for i in 0..4 {
