@@ -111,10 +111,6 @@ impl Letterbox {
         fill(below, pitch, pad);
 
         let (left, columns) = (self.left * pitch, self.content[1] * pitch);
-        let source = match self.order {
-            ChannelOrder::Rgb => [0, 1, 2],
-            ChannelOrder::Bgr => [2, 1, 0],
-        };
         let mut rows = inside.chunks_mut(row);
         self.resizer.run(&frame.rgb, |line| {
             let Some(row) = rows.next() else { return };
@@ -122,7 +118,10 @@ impl Letterbox {
             let (pixels, after) = rest.split_at_mut(columns.min(rest.len()));
             fill(before, pitch, pad);
             fill(after, pitch, pad);
-            write_row(line, source, table, pixels, pitch);
+            match self.order {
+                ChannelOrder::Rgb => write_row(line, |[r, g, b]| [r, g, b], table, pixels, pitch),
+                ChannelOrder::Bgr => write_row(line, |[r, g, b]| [b, g, r], table, pixels, pitch),
+            }
         });
         Ok(())
     }
@@ -138,9 +137,13 @@ fn keep_aspect(frame: [usize; 2], network: [usize; 2]) -> [usize; 2] {
     })
 }
 
+/// Cells of the usual pitch, whose length the compiler knows, and the others.
+fn split_fours<T>(cells: &mut [T], pitch: usize) -> (&mut [[T; 4]], &mut [T]) {
+    if pitch == 4 { cells.as_chunks_mut() } else { (&mut [], cells) }
+}
+
 fn fill<T: Copy>(cells: &mut [T], pitch: usize, pad: [T; 3]) {
-    let (fours, rest) = if pitch == 4 { cells.as_chunks_mut::<4>() } else { (&mut [][..], cells) };
-    // The usual pitch: whole cells, their fourth element as it was, are what vectors can store.
+    let (fours, rest) = split_fours(cells, pitch);
     for cell in fours {
         *cell = [pad[0], pad[1], pad[2], cell[3]];
     }
@@ -151,11 +154,28 @@ fn fill<T: Copy>(cells: &mut [T], pitch: usize, pad: [T; 3]) {
     }
 }
 
-fn write_row<T: Copy>(line: &[u8], source: [usize; 3], table: &[[T; 256]; 3], out: &mut [T], pitch: usize) {
+/// `order` brings a pixel's channels into the network's order.
+fn write_row<T: Copy>(
+    line: &[u8],
+    order: impl Fn([u8; 3]) -> [u8; 3],
+    table: &[[T; 256]; 3],
+    out: &mut [T],
+    pitch: usize,
+) {
     let (pixels, _) = line.as_chunks::<3>();
-    for (pixel, cell) in pixels.iter().zip(out.chunks_mut(pitch)) {
+    let look_up = |pixel: [u8; 3]| {
+        let [a, b, c] = order(pixel).map(usize::from);
+        [table[0][a], table[1][b], table[2][c]]
+    };
+    let (fours, rest) = split_fours(out, pitch);
+    let (first, last) = pixels.split_at(fours.len().min(pixels.len()));
+    for (&pixel, cell) in first.iter().zip(fours) {
+        let [a, b, c] = look_up(pixel);
+        *cell = [a, b, c, cell[3]];
+    }
+    for (&pixel, cell) in last.iter().zip(rest.chunks_mut(pitch)) {
         if let Some(cell) = cell.first_chunk_mut::<3>() {
-            *cell = std::array::from_fn(|c| table[c][usize::from(pixel[source[c]])]);
+            *cell = look_up(pixel);
         }
     }
 }

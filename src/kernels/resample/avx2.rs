@@ -7,10 +7,9 @@ use super::kernel::{GROUP, Kernel, Packed, ROWS, digits};
 use super::{HALF, Ring, WEIGHT_BITS};
 use std::arch::x86_64::*;
 
-pub(super) const AVX2: Kernel =
-    Kernel { words: 4, pack: pairs, columns: columns_avx2, rows: Some(rows_avx2) };
+pub(super) const AVX2: Kernel = Kernel { words: 4, pack: pairs, columns: columns_avx2, rows: rows_avx2 };
 pub(super) const AVX_VNNI: Kernel =
-    Kernel { words: 3, pack: digits, columns: columns_avx_vnni, rows: Some(rows_avx_vnni) };
+    Kernel { words: 3, pack: digits, columns: columns_avx_vnni, rows: rows_avx_vnni };
 
 /// Weights as two 16-bit digits: low and high ones of taps 0 and 1, then of taps 2 and 3.
 fn pairs(weights: [i32; 4]) -> [i32; 4] {
@@ -25,8 +24,10 @@ type Sums = [__m256i; 3];
 
 /// How samples meet the digits of their weights.
 ///
-/// Methods are `#[inline(always)]` and unsafe: they are called where the CPU has the instructions.
-trait Digits: Copy {
+/// # Safety
+/// Methods are `#[inline(always)]`: the CPU has the instructions where they are called, and `WORDS` weights are
+/// readable.
+trait Digits {
     /// Words of a block of weights.
     const WORDS: usize;
 
@@ -40,7 +41,7 @@ trait Digits: Copy {
     unsafe fn means(sums: Sums) -> __m256i;
 }
 
-#[derive(Clone, Copy)]
+/// 16-bit digits of two taps.
 struct Pairs;
 
 impl Pairs {
@@ -94,7 +95,7 @@ impl Digits for Pairs {
     }
 }
 
-#[derive(Clone, Copy)]
+/// 8-bit digits of four taps.
 struct Bytes;
 
 impl Bytes {
@@ -143,14 +144,18 @@ impl Digits for Bytes {
     }
 }
 
+/// # Safety
+/// As [`JoinColumns`](super::kernel::JoinColumns)'s.
 #[target_feature(enable = "avx2")]
-fn columns_avx2(packed: &Packed, offsets: &[u32], rows: [*const u8; ROWS], out: [*mut u8; ROWS]) {
+unsafe fn columns_avx2(packed: &Packed, offsets: &[u32], rows: [*const u8; ROWS], out: [*mut u8; ROWS]) {
     // SAFETY: the caller's; this function has the instructions.
     unsafe { columns::<Pairs>(packed, offsets, rows, out) }
 }
 
+/// # Safety
+/// As [`JoinColumns`](super::kernel::JoinColumns)'s.
 #[target_feature(enable = "avx2,avxvnni")]
-fn columns_avx_vnni(packed: &Packed, offsets: &[u32], rows: [*const u8; ROWS], out: [*mut u8; ROWS]) {
+unsafe fn columns_avx_vnni(packed: &Packed, offsets: &[u32], rows: [*const u8; ROWS], out: [*mut u8; ROWS]) {
     // SAFETY: the caller's; this function has the instructions.
     unsafe { columns::<Bytes>(packed, offsets, rows, out) }
 }

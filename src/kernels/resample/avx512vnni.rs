@@ -4,12 +4,38 @@ use super::kernel::{GROUP, Kernel, Packed, ROWS, digits};
 use super::{HALF, Ring, WEIGHT_BITS};
 use std::arch::x86_64::*;
 
-pub(super) const KERNEL: Kernel = Kernel { words: 3, pack: digits, columns, rows: Some(rows) };
+pub(super) const KERNEL: Kernel = Kernel { words: 3, pack: digits, columns, rows };
+
+/// Loops of a length that the compiler knows for reductions up to about two, four and six times.
+///
+/// # Safety
+/// As [`JoinColumns`](super::kernel::JoinColumns)'s.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn columns(packed: &Packed, offsets: &[u32], rows: [*const u8; ROWS], out: [*mut u8; ROWS]) {
+    // SAFETY: the caller's.
+    unsafe {
+        match packed.blocks {
+            1 => columns_of(1, packed, offsets, rows, out),
+            2 => columns_of(2, packed, offsets, rows, out),
+            3 => columns_of(3, packed, offsets, rows, out),
+            blocks => columns_of(blocks, packed, offsets, rows, out),
+        }
+    }
+}
 
 /// A vector holds a pixel of each row. Sixteen bytes of a row hold four pixels and more; a byte shuffle sorts
 /// them by channel, so that red, green and blue gather in 32-bit lanes of their own.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn columns(packed: &Packed, offsets: &[u32], rows: [*const u8; ROWS], mut out: [*mut u8; ROWS]) {
+///
+/// # Safety
+/// As [`JoinColumns`](super::kernel::JoinColumns)'s; the CPU has AVX-512 VNNI.
+#[inline(always)]
+unsafe fn columns_of(
+    blocks: usize,
+    packed: &Packed,
+    offsets: &[u32],
+    rows: [*const u8; ROWS],
+    mut out: [*mut u8; ROWS],
+) {
     let mut weights = packed.weights.as_ptr();
     let (groups, _) = offsets.as_chunks::<GROUP>();
     // SAFETY: the caller's; there are `blocks · 3` weights for every offset.
@@ -20,8 +46,8 @@ fn columns(packed: &Packed, offsets: &[u32], rows: [*const u8; ROWS], mut out: [
         for offsets in groups {
             let mut means = [_mm512_setzero_si512(); GROUP];
             for i in 0..GROUP {
-                means[i] = pixel(rows, offsets[i] as usize, packed.blocks, weights);
-                weights = weights.add(packed.blocks * 3);
+                means[i] = pixel(rows, offsets[i] as usize, blocks, weights);
+                weights = weights.add(blocks * 3);
             }
             let bytes = _mm512_shuffle_epi8(pack(means), gaps);
             _mm_storeu_si128(out[0].cast(), _mm512_castsi512_si128(bytes));

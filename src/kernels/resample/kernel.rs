@@ -32,8 +32,7 @@ pub(super) struct Kernel {
     pub(super) words: usize,
     pub(super) pack: fn([i32; 4]) -> [i32; 4],
     pub(super) columns: JoinColumns,
-    /// `None` where the portable loop is as fast.
-    pub(super) rows: Option<JoinRows>,
+    pub(super) rows: JoinRows,
 }
 
 /// `None` for the scalar instruction set.

@@ -1,92 +1,133 @@
-//! Means along columns on 64-bit ARM: a vector holds the channels of a pixel in 32-bit lanes.
+//! Means on 64-bit ARM: samples go to 32-bit lanes by a table look-up, and meet whole weights there.
 
 use super::kernel::{GROUP, Kernel, Packed, ROWS};
-use super::{HALF, WEIGHT_BITS};
+use super::{HALF, Ring, WEIGHT_BITS};
 use std::arch::aarch64::*;
 
-/// Of rows the compiler makes the same instructions from the portable loop.
-pub(super) const KERNEL: Kernel = Kernel { words: 4, pack: |weights| weights, columns, rows: None };
+pub(super) const KERNEL: Kernel = Kernel { words: 4, pack: |weights| weights, columns, rows };
 
 /// Bits that leave a sum in its first narrowing, to 16 bits; the rest of the fraction leaves in the second.
 const FIRST_SHIFT: i32 = 16;
 const SECOND_SHIFT: i32 = WEIGHT_BITS as i32 - FIRST_SHIFT;
 
-#[target_feature(enable = "neon")]
-fn columns(packed: &Packed, offsets: &[u32], rows: [*const u8; ROWS], out: [*mut u8; ROWS]) {
-    for pair in 0..2 {
-        let [first, second] = [2 * pair, 2 * pair + 1];
-        // SAFETY: the caller's.
-        unsafe { columns_of_two(packed, offsets, [rows[first], rows[second]], [out[first], out[second]]) };
-    }
+/// Four bytes of sixteen to 32-bit lanes; what is out of range gives zero.
+const fn lanes(bytes: [u8; 4]) -> [u8; 16] {
+    const NONE: u8 = 255;
+    let [a, b, c, d] = bytes;
+    [a, NONE, NONE, NONE, b, NONE, NONE, NONE, c, NONE, NONE, NONE, d, NONE, NONE, NONE]
 }
 
 /// # Safety
-/// As [`JoinColumns`](super::kernel::JoinColumns)'s.
+/// The CPU has NEON.
 #[inline(always)]
-unsafe fn columns_of_two(packed: &Packed, offsets: &[u32], rows: [*const u8; 2], mut out: [*mut u8; 2]) {
+unsafe fn load_lanes(bytes: &[[u8; 16]; 4]) -> [uint8x16_t; 4] {
+    // SAFETY: the caller's.
+    unsafe {
+        [
+            vld1q_u8(bytes[0].as_ptr()),
+            vld1q_u8(bytes[1].as_ptr()),
+            vld1q_u8(bytes[2].as_ptr()),
+            vld1q_u8(bytes[3].as_ptr()),
+        ]
+    }
+}
+
+/// The samples of some lanes.
+///
+/// # Safety
+/// The CPU has NEON.
+#[inline(always)]
+unsafe fn samples(bytes: uint8x16_t, lanes: uint8x16_t) -> uint32x4_t {
+    // SAFETY: the caller's.
+    unsafe { vreinterpretq_u32_u8(vqtbl1q_u8(bytes, lanes)) }
+}
+
+/// Sums, which are never negative, to sixteen means.
+///
+/// # Safety
+/// The CPU has NEON.
+#[inline(always)]
+unsafe fn means(sums: [uint32x4_t; 4]) -> uint8x16_t {
+    // SAFETY: the caller's.
+    unsafe {
+        let low = vshrn_high_n_u32::<FIRST_SHIFT>(vshrn_n_u32::<FIRST_SHIFT>(sums[0]), sums[1]);
+        let high = vshrn_high_n_u32::<FIRST_SHIFT>(vshrn_n_u32::<FIRST_SHIFT>(sums[2]), sums[3]);
+        vqshrn_high_n_u16::<SECOND_SHIFT>(vqshrn_n_u16::<SECOND_SHIFT>(low), high)
+    }
+}
+
+/// A vector holds a pixel of a row.
+///
+/// # Safety
+/// As [`JoinColumns`](super::kernel::JoinColumns)'s.
+#[target_feature(enable = "neon")]
+unsafe fn columns(packed: &Packed, offsets: &[u32], rows: [*const u8; ROWS], mut out: [*mut u8; ROWS]) {
+    /// The pixels of a block.
+    const PIXELS: [[u8; 16]; 4] =
+        [lanes([0, 1, 2, 255]), lanes([3, 4, 5, 255]), lanes([6, 7, 8, 255]), lanes([9, 10, 11, 255])];
     let mut weights = packed.weights.as_ptr();
     let (groups, _) = offsets.as_chunks::<GROUP>();
-    for offsets in groups {
-        // SAFETY: the caller's; there are `blocks · 4` weights for every offset.
-        unsafe {
-            let mut words = [[vdup_n_u16(0); GROUP]; 2];
+    // SAFETY: the caller's; there are `blocks · 4` weights for every offset.
+    unsafe {
+        let pixels = load_lanes(&PIXELS);
+        // The fourth lane of each pixel is of no use.
+        let gaps = vld1q_u8([0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 255, 255, 255, 255].as_ptr());
+        for offsets in groups {
+            let mut sums = [[vdupq_n_u32(0); GROUP]; ROWS];
             for i in 0..GROUP {
-                let at = [rows[0].add(offsets[i] as usize), rows[1].add(offsets[i] as usize)];
-                let sums = pixel(at, packed.blocks, weights);
-                weights = weights.add(packed.blocks * 4);
-                for row in 0..2 {
-                    words[row][i] = vshrn_n_u32::<FIRST_SHIFT>(sums[row]);
+                // In registers, not in the array: its places are not known before the loop is unrolled.
+                let mut pixel = [vdupq_n_u32(HALF as u32); ROWS];
+                for block in 0..packed.blocks {
+                    let at = offsets[i] as usize + 12 * block;
+                    let four = vld1q_u32(weights.cast());
+                    weights = weights.add(4);
+                    for row in 0..ROWS {
+                        let bytes = vld1q_u8(rows[row].add(at));
+                        let sum = vmlaq_laneq_u32::<0>(pixel[row], samples(bytes, pixels[0]), four);
+                        let sum = vmlaq_laneq_u32::<1>(sum, samples(bytes, pixels[1]), four);
+                        let sum = vmlaq_laneq_u32::<2>(sum, samples(bytes, pixels[2]), four);
+                        pixel[row] = vmlaq_laneq_u32::<3>(sum, samples(bytes, pixels[3]), four);
+                    }
+                }
+                for row in 0..ROWS {
+                    sums[row][i] = pixel[row];
                 }
             }
-            // The fourth lane of each pixel is of no use.
-            let gaps = vld1q_u8([0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 255, 255, 255, 255].as_ptr());
-            for row in 0..2 {
-                let [a, b, c, d] = words[row];
-                let low = vqshrn_n_u16::<SECOND_SHIFT>(vcombine_u16(a, b));
-                let high = vqshrn_n_u16::<SECOND_SHIFT>(vcombine_u16(c, d));
-                vst1q_u8(out[row], vqtbl1q_u8(vcombine_u8(low, high), gaps));
+            for row in 0..ROWS {
+                vst1q_u8(out[row], vqtbl1q_u8(means(sums[row]), gaps));
                 out[row] = out[row].add(3 * GROUP);
             }
         }
     }
 }
 
-/// The sums of an output pixel of two rows; they are never negative.
-///
-/// # Safety
-/// `blocks` blocks of the windows and of the weights are readable; the CPU has NEON.
-#[inline(always)]
-unsafe fn pixel(at: [*const u8; 2], blocks: usize, weights: *const i32) -> [uint32x4_t; 2] {
-    /// A pixel's bytes to 32-bit lanes.
-    const PIXELS: [[u8; 16]; 4] = [lanes(0), lanes(3), lanes(6), lanes(9)];
-    // SAFETY: the caller's.
-    unsafe {
-        let mut lanes = [vdupq_n_u8(0); 4];
-        for (lanes, bytes) in lanes.iter_mut().zip(&PIXELS) {
-            *lanes = vld1q_u8(bytes.as_ptr());
-        }
-        let mut sums = [vdupq_n_u32(HALF as u32); 2];
-        for block in 0..blocks {
-            let weights = vld1q_u32(weights.add(block * 4).cast());
-            for row in 0..2 {
-                let bytes = vld1q_u8(at[row].add(12 * block));
-                let sum = &mut sums[row];
-                *sum = vmlaq_laneq_u32::<0>(*sum, vreinterpretq_u32_u8(vqtbl1q_u8(bytes, lanes[0])), weights);
-                *sum = vmlaq_laneq_u32::<1>(*sum, vreinterpretq_u32_u8(vqtbl1q_u8(bytes, lanes[1])), weights);
-                *sum = vmlaq_laneq_u32::<2>(*sum, vreinterpretq_u32_u8(vqtbl1q_u8(bytes, lanes[2])), weights);
-                *sum = vmlaq_laneq_u32::<3>(*sum, vreinterpretq_u32_u8(vqtbl1q_u8(bytes, lanes[3])), weights);
+/// Four vectors of sixteen columns at once; their sums stay in registers while the rows pass by.
+#[target_feature(enable = "neon")]
+fn rows(weights: &[i32], ring: Ring<'_>, first: usize, out: &mut [u8]) -> usize {
+    /// Quarters of a vector.
+    const QUARTERS: [[u8; 16]; 4] =
+        [lanes([0, 1, 2, 3]), lanes([4, 5, 6, 7]), lanes([8, 9, 10, 11]), lanes([12, 13, 14, 15])];
+    let (chunks, _) = out.as_chunks_mut::<64>();
+    for (i, out) in chunks.iter_mut().enumerate() {
+        // SAFETY: this function has NEON; slices have the lengths of loads and stores.
+        unsafe {
+            let quarters = load_lanes(&QUARTERS);
+            let mut sums = [[vdupq_n_u32(HALF as u32); 4]; 4];
+            let mut place = first % ring.rows;
+            for &weight in weights {
+                let bytes = &ring.data[place * ring.pitch + i * 64..][..64];
+                for v in 0..4 {
+                    let bytes = vld1q_u8(bytes.as_ptr().add(v * 16));
+                    for q in 0..4 {
+                        sums[v][q] = vmlaq_n_u32(sums[v][q], samples(bytes, quarters[q]), weight as u32);
+                    }
+                }
+                place = ring.next(place);
+            }
+            for v in 0..4 {
+                vst1q_u8(out.as_mut_ptr().add(v * 16), means(sums[v]));
             }
         }
-        sums
     }
-}
-
-/// Bytes `first` to `first + 2` each in a 32-bit lane; what is out of range gives zero.
-const fn lanes(first: u8) -> [u8; 16] {
-    const NONE: u8 = 255;
-    let mut lanes = [NONE; 16];
-    lanes[0] = first;
-    lanes[4] = first + 1;
-    lanes[8] = first + 2;
-    lanes
+    chunks.len() * 64
 }

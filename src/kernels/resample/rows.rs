@@ -39,7 +39,7 @@ impl Rows {
     /// # Panics
     /// This CPU lacks `isa`.
     pub fn new(isa: Isa, axis: Axis) -> Self {
-        let kernel = kernel(isa).filter(|kernel| kernel.rows.is_some());
+        let kernel = kernel(isa);
         let packed = kernel.map_or_else(Packed::default, |kernel| Packed::new(kernel, &axis, 0..axis.len()));
         Rows { isa, axis, packed, kernel }
     }
@@ -58,11 +58,11 @@ impl Rows {
         assert!(ring.rows.checked_mul(ring.pitch).is_some_and(|bytes| bytes <= ring.data.len()));
         let (first, weights) = self.axis.window(y);
         let mut done = 0;
-        if let Some(join) = self.kernel.and_then(|kernel| kernel.rows) {
+        if let Some(kernel) = self.kernel {
             let of_window = self.packed.weights.len() / self.axis.len();
             let packed = &self.packed.weights[y * of_window..][..of_window];
             // SAFETY: `kernel` has asked the CPU.
-            done = unsafe { join(packed, ring, first, out) };
+            done = unsafe { (kernel.rows)(packed, ring, first, out) };
         }
         join_rows(self.isa, ring, first, weights, done, out);
     }
