@@ -77,10 +77,10 @@ impl Digits for Pairs {
         // SAFETY: the caller's.
         unsafe {
             let zero = _mm256_setzero_si256();
-            for pair in 0..2 {
+            for (pair, &rows) in rows.iter().enumerate() {
                 let weights = weights.add(2 * pair);
-                Self::add(&mut sums[0], _mm256_unpacklo_epi8(rows[pair], zero), weights);
-                Self::add(&mut sums[1], _mm256_unpackhi_epi8(rows[pair], zero), weights);
+                Self::add(&mut sums[0], _mm256_unpacklo_epi8(rows, zero), weights);
+                Self::add(&mut sums[1], _mm256_unpackhi_epi8(rows, zero), weights);
             }
         }
     }
@@ -102,11 +102,11 @@ impl Bytes {
     /// Adds four taps, their samples side by side.
     #[inline(always)]
     unsafe fn add(sums: &mut Sums, samples: __m256i, weights: *const i32) {
-        for d in 0..3 {
+        for (d, sum) in sums.iter_mut().enumerate() {
             // SAFETY: the caller's.
             unsafe {
                 let weights = _mm256_set1_epi32(weights.add(d).read());
-                sums[d] = _mm256_dpbusd_avx_epi32(sums[d], samples, weights);
+                *sum = _mm256_dpbusd_avx_epi32(*sum, samples, weights);
             }
         }
     }

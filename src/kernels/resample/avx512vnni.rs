@@ -80,9 +80,9 @@ unsafe fn pixel(rows: [*const u8; ROWS], offset: usize, blocks: usize, weights: 
             let bytes = _mm512_inserti32x4::<2>(bytes, _mm_loadu_si128(rows[2].add(at).cast()));
             let bytes = _mm512_inserti32x4::<3>(bytes, _mm_loadu_si128(rows[3].add(at).cast()));
             let samples = _mm512_shuffle_epi8(bytes, channels);
-            for d in 0..3 {
+            for (d, sum) in sums.iter_mut().enumerate() {
                 let weights = _mm512_set1_epi32(weights.add(block * 3 + d).read());
-                sums[d] = _mm512_dpbusd_epi32(sums[d], samples, weights);
+                *sum = _mm512_dpbusd_epi32(*sum, samples, weights);
             }
         }
         mean(sums)

@@ -37,7 +37,7 @@ per_isa! {
 fn blend_rows_body([a, b]: [&[u16]; 2], [wa, wb]: [u16; 2], out: &mut [u8]) {
     for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
         // Each product loses its low 16 bits before the sum: that is OpenCV's rounding, not a nicer one.
-        let high = |sample: u16, weight: u16| (u32::from(sample) * u32::from(weight) >> 16) as u16;
+        let high = |sample: u16, weight: u16| ((u32::from(sample) * u32::from(weight)) >> 16) as u16;
         *out = ((high(a, wa) + high(b, wb) + 2) >> 2) as u8;
     }
 }
