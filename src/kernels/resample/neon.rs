@@ -75,29 +75,44 @@ unsafe fn columns(packed: &Packed, offsets: &[u32], rows: [*const u8; ROWS], mut
         for offsets in groups {
             let mut sums = [[vdupq_n_u32(0); GROUP]; ROWS];
             for i in 0..GROUP {
-                // In registers, not in the array: its places are not known before the loop is unrolled.
-                let mut pixel = [vdupq_n_u32(HALF as u32); ROWS];
+                // One name for each row: a loop over them would keep the sums in memory.
+                let [mut a, mut b, mut c, mut d] = [vdupq_n_u32(HALF as u32); ROWS];
                 for block in 0..packed.blocks {
                     let at = offsets[i] as usize + 12 * block;
                     let four = vld1q_u32(weights.cast());
                     weights = weights.add(4);
-                    for row in 0..ROWS {
-                        let bytes = vld1q_u8(rows[row].add(at));
-                        let sum = vmlaq_laneq_u32::<0>(pixel[row], samples(bytes, pixels[0]), four);
-                        let sum = vmlaq_laneq_u32::<1>(sum, samples(bytes, pixels[1]), four);
-                        let sum = vmlaq_laneq_u32::<2>(sum, samples(bytes, pixels[2]), four);
-                        pixel[row] = vmlaq_laneq_u32::<3>(sum, samples(bytes, pixels[3]), four);
-                    }
+                    a = add_block(a, vld1q_u8(rows[0].add(at)), &pixels, four);
+                    b = add_block(b, vld1q_u8(rows[1].add(at)), &pixels, four);
+                    c = add_block(c, vld1q_u8(rows[2].add(at)), &pixels, four);
+                    d = add_block(d, vld1q_u8(rows[3].add(at)), &pixels, four);
                 }
-                for row in 0..ROWS {
-                    sums[row][i] = pixel[row];
-                }
+                [sums[0][i], sums[1][i], sums[2][i], sums[3][i]] = [a, b, c, d];
             }
             for row in 0..ROWS {
                 vst1q_u8(out[row], vqtbl1q_u8(means(sums[row]), gaps));
                 out[row] = out[row].add(3 * GROUP);
             }
         }
+    }
+}
+
+/// Adds four pixels, each with its weight.
+///
+/// # Safety
+/// The CPU has NEON.
+#[inline(always)]
+unsafe fn add_block(
+    sum: uint32x4_t,
+    bytes: uint8x16_t,
+    pixels: &[uint8x16_t; 4],
+    weights: uint32x4_t,
+) -> uint32x4_t {
+    // SAFETY: the caller's.
+    unsafe {
+        let sum = vmlaq_laneq_u32::<0>(sum, samples(bytes, pixels[0]), weights);
+        let sum = vmlaq_laneq_u32::<1>(sum, samples(bytes, pixels[1]), weights);
+        let sum = vmlaq_laneq_u32::<2>(sum, samples(bytes, pixels[2]), weights);
+        vmlaq_laneq_u32::<3>(sum, samples(bytes, pixels[3]), weights)
     }
 }
 
