@@ -73,26 +73,46 @@ unsafe fn columns(packed: &Packed, offsets: &[u32], rows: [*const u8; ROWS], mut
         // The fourth lane of each pixel is of no use.
         let gaps = vld1q_u8([0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 255, 255, 255, 255].as_ptr());
         for offsets in groups {
-            let mut sums = [[vdupq_n_u32(0); GROUP]; ROWS];
-            for i in 0..GROUP {
-                // One name for each row: a loop over them would keep the sums in memory.
-                let [mut a, mut b, mut c, mut d] = [vdupq_n_u32(HALF as u32); ROWS];
-                for block in 0..packed.blocks {
-                    let at = offsets[i] as usize + 12 * block;
-                    let four = vld1q_u32(weights.cast());
-                    weights = weights.add(4);
-                    a = add_block(a, vld1q_u8(rows[0].add(at)), &pixels, four);
-                    b = add_block(b, vld1q_u8(rows[1].add(at)), &pixels, four);
-                    c = add_block(c, vld1q_u8(rows[2].add(at)), &pixels, four);
-                    d = add_block(d, vld1q_u8(rows[3].add(at)), &pixels, four);
-                }
-                [sums[0][i], sums[1][i], sums[2][i], sums[3][i]] = [a, b, c, d];
-            }
+            // Spelled out: a loop would keep the sums in memory.
+            let of_pixel = 4 * packed.blocks;
+            let a = pixel(rows, offsets[0], packed.blocks, weights, &pixels);
+            let b = pixel(rows, offsets[1], packed.blocks, weights.add(of_pixel), &pixels);
+            let c = pixel(rows, offsets[2], packed.blocks, weights.add(2 * of_pixel), &pixels);
+            let d = pixel(rows, offsets[3], packed.blocks, weights.add(3 * of_pixel), &pixels);
+            weights = weights.add(GROUP * of_pixel);
             for row in 0..ROWS {
-                vst1q_u8(out[row], vqtbl1q_u8(means(sums[row]), gaps));
+                let sums = [a[row], b[row], c[row], d[row]];
+                vst1q_u8(out[row], vqtbl1q_u8(means(sums), gaps));
                 out[row] = out[row].add(3 * GROUP);
             }
         }
+    }
+}
+
+/// The sums of one output pixel of all rows.
+///
+/// # Safety
+/// `blocks` blocks of the windows and of the weights are readable; the CPU has NEON.
+#[inline(always)]
+unsafe fn pixel(
+    rows: [*const u8; ROWS],
+    offset: u32,
+    blocks: usize,
+    weights: *const i32,
+    pixels: &[uint8x16_t; 4],
+) -> [uint32x4_t; ROWS] {
+    // SAFETY: the caller's.
+    unsafe {
+        let [mut a, mut b, mut c, mut d] = [vdupq_n_u32(HALF as u32); ROWS];
+        for block in 0..blocks {
+            let at = offset as usize + 12 * block;
+            let four = vld1q_u32(weights.add(4 * block).cast());
+            a = add_block(a, vld1q_u8(rows[0].add(at)), pixels, four);
+            b = add_block(b, vld1q_u8(rows[1].add(at)), pixels, four);
+            c = add_block(c, vld1q_u8(rows[2].add(at)), pixels, four);
+            d = add_block(d, vld1q_u8(rows[3].add(at)), pixels, four);
+        }
+        [a, b, c, d]
     }
 }
 
