@@ -5,6 +5,7 @@ use crate::engine::EngineOptions;
 use crate::engines::{self, Backend, EngineKind, Opened};
 use crate::error::{Error, Result};
 use crate::image::{Frame, Letterbox, Mapping, Preprocess};
+use crate::kernels::isa::Isa;
 use crate::limits::{INPUT_SIDE_MAX, INPUT_SIDE_MIN};
 use crate::loader::LoadOptions;
 use std::path::Path;
@@ -72,6 +73,7 @@ pub struct Detector {
     preprocess: Preprocess,
     /// For pictures of the size seen last; made anew when the size changes.
     letterbox: Option<Letterbox>,
+    isa: Isa,
     post: PostProcess,
     names: Names,
     found: Vec<Detection>,
@@ -108,7 +110,15 @@ impl Detector {
         let mut post = PostProcess::new(heads);
         (post.score, post.iou, post.max_det) = (options.score, options.iou, options.max_det);
         (post.multi_label, post.agnostic) = (options.multi_label, options.agnostic);
-        Ok(Detector { backend, preprocess, letterbox: None, post, names, found: Vec::new() })
+        Ok(Detector {
+            backend,
+            preprocess,
+            letterbox: None,
+            isa: options.run.isa,
+            post,
+            names,
+            found: Vec::new(),
+        })
     }
 
     /// Class names, by class id.
@@ -154,7 +164,7 @@ impl Detector {
         let size = [frame.height, frame.width];
         let letterbox = match &mut self.letterbox {
             Some(letterbox) if letterbox.frame_size() == size => letterbox,
-            slot => slot.insert(Letterbox::new(size, self.backend.input_size(), &self.preprocess)?),
+            slot => slot.insert(Letterbox::new(size, self.backend.input_size(), &self.preprocess, self.isa)?),
         };
         self.backend.fill(letterbox, frame)?;
         Ok(letterbox.mapping())

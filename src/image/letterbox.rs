@@ -3,6 +3,7 @@
 use super::{ChannelOrder, Fit, Frame, Mapping, Preprocess, resize::Resizer};
 use crate::error::{Error, Result};
 use crate::kernels::PlaneMut;
+use crate::kernels::isa::Isa;
 use crate::limits::{INPUT_SIDE_MAX, PICTURE_SIDE_MAX};
 
 /// Fits pictures of one size to a network of one size.
@@ -27,9 +28,11 @@ impl Letterbox {
     /// The geometry is YOLOv5's: the picture keeps its aspect ratio, its scaled extents are rounded half to
     /// even, and of an odd margin the larger part lies right and below.
     ///
+    /// The pixels are the same on every instruction set; `isa` must be one that this CPU has.
+    ///
     /// # Errors
     /// [`Error::Usage`]: an extent is zero or above the limits.
-    pub fn new(frame: [usize; 2], network: [usize; 2], preprocess: &Preprocess) -> Result<Self> {
+    pub fn new(frame: [usize; 2], network: [usize; 2], preprocess: &Preprocess, isa: Isa) -> Result<Self> {
         let check = |what: &str, size: [usize; 2], side_max: usize| {
             let [height, width] = size;
             let fits = (1..=side_max).contains(&height) && (1..=side_max).contains(&width);
@@ -54,7 +57,7 @@ impl Letterbox {
             left: margin(1),
             order: preprocess.order,
             fill: preprocess.fill,
-            resizer: Resizer::new(frame, content, preprocess.interpolation),
+            resizer: Resizer::new(isa, frame, content, preprocess.interpolation),
         })
     }
 
@@ -108,10 +111,6 @@ impl Letterbox {
         fill(below, pitch, pad);
 
         let (left, columns) = (self.left * pitch, self.content[1] * pitch);
-        let source = match self.order {
-            ChannelOrder::Rgb => [0, 1, 2],
-            ChannelOrder::Bgr => [2, 1, 0],
-        };
         let mut rows = inside.chunks_mut(row);
         self.resizer.run(&frame.rgb, |line| {
             let Some(row) = rows.next() else { return };
@@ -119,7 +118,10 @@ impl Letterbox {
             let (pixels, after) = rest.split_at_mut(columns.min(rest.len()));
             fill(before, pitch, pad);
             fill(after, pitch, pad);
-            write_row(line, source, table, pixels, pitch);
+            match self.order {
+                ChannelOrder::Rgb => write_row(line, |[r, g, b]| [r, g, b], table, pixels, pitch),
+                ChannelOrder::Bgr => write_row(line, |[r, g, b]| [b, g, r], table, pixels, pitch),
+            }
         });
         Ok(())
     }
@@ -135,19 +137,45 @@ fn keep_aspect(frame: [usize; 2], network: [usize; 2]) -> [usize; 2] {
     })
 }
 
+/// Cells of the usual pitch, whose length the compiler knows, and the others.
+fn split_fours<T>(cells: &mut [T], pitch: usize) -> (&mut [[T; 4]], &mut [T]) {
+    if pitch == 4 { cells.as_chunks_mut() } else { (&mut [], cells) }
+}
+
 fn fill<T: Copy>(cells: &mut [T], pitch: usize, pad: [T; 3]) {
-    for cell in cells.chunks_mut(pitch) {
+    let (fours, rest) = split_fours(cells, pitch);
+    for cell in fours {
+        *cell = [pad[0], pad[1], pad[2], cell[3]];
+    }
+    for cell in rest.chunks_mut(pitch) {
         if let Some(cell) = cell.first_chunk_mut::<3>() {
             *cell = pad;
         }
     }
 }
 
-fn write_row<T: Copy>(line: &[u8], source: [usize; 3], table: &[[T; 256]; 3], out: &mut [T], pitch: usize) {
+/// `order` brings a pixel's channels into the network's order.
+fn write_row<T: Copy>(
+    line: &[u8],
+    order: impl Fn([u8; 3]) -> [u8; 3],
+    table: &[[T; 256]; 3],
+    out: &mut [T],
+    pitch: usize,
+) {
     let (pixels, _) = line.as_chunks::<3>();
-    for (pixel, cell) in pixels.iter().zip(out.chunks_mut(pitch)) {
+    let look_up = |pixel: [u8; 3]| {
+        let [a, b, c] = order(pixel).map(usize::from);
+        [table[0][a], table[1][b], table[2][c]]
+    };
+    let (fours, rest) = split_fours(out, pitch);
+    let (first, last) = pixels.split_at(fours.len().min(pixels.len()));
+    for (&pixel, cell) in first.iter().zip(fours) {
+        let [a, b, c] = look_up(pixel);
+        *cell = [a, b, c, cell[3]];
+    }
+    for (&pixel, cell) in last.iter().zip(rest.chunks_mut(pitch)) {
         if let Some(cell) = cell.first_chunk_mut::<3>() {
-            *cell = std::array::from_fn(|c| table[c][usize::from(pixel[source[c]])]);
+            *cell = look_up(pixel);
         }
     }
 }
@@ -162,7 +190,7 @@ mod tests {
     }
 
     fn letterbox(frame: [usize; 2], network: [usize; 2]) -> Letterbox {
-        Letterbox::new(frame, network, &Preprocess::default()).unwrap()
+        Letterbox::new(frame, network, &Preprocess::default(), Isa::detect()).unwrap()
     }
 
     /// Worked by hand from YOLOv5's `letterbox`: r = min(H/h, W/w), round(w·r), round(h·r), round(d/2 − 0.1).
@@ -182,7 +210,7 @@ mod tests {
             assert_eq!((made.content, made.top, made.left), (content, top, left), "{frame:?}");
         }
         let stretch = Preprocess { fit: Fit::Stretch, ..Preprocess::default() };
-        let made = Letterbox::new([480, 640], [352, 352], &stretch).unwrap();
+        let made = Letterbox::new([480, 640], [352, 352], &stretch, Isa::detect()).unwrap();
         assert_eq!((made.content, made.top, made.left), ([352, 352], 0, 0));
     }
 
@@ -190,7 +218,7 @@ mod tests {
     fn pads_swaps_channels_and_touches_nothing_else() {
         let frame = Frame::new(2, 1, vec![1, 2, 3, 4, 5, 6]).unwrap();
         let bgr = Preprocess { order: ChannelOrder::Bgr, fill: 9, ..Preprocess::default() };
-        let mut made = Letterbox::new([1, 2], [2, 2], &bgr).unwrap();
+        let mut made = Letterbox::new([1, 2], [2, 2], &bgr, Isa::detect()).unwrap();
         let mut out = [0u8; 2 * 2 * 4 + 8];
         made.run(&frame, &identity_table(), PlaneMut { data: &mut out, pitch: 4 }).unwrap();
         // Margin of one row: round(0.5 − 0.1) = 0 above.
@@ -216,8 +244,10 @@ mod tests {
         assert!(made.run(&frame, &table, PlaneMut { data: &mut enough, pitch: usize::MAX }).is_err());
         let torn = Frame { rgb: vec![0; 5], ..frame };
         assert!(made.run(&torn, &table, PlaneMut { data: &mut enough, pitch: 3 }).is_err());
-        assert!(Letterbox::new([0, 2], [2, 2], &Preprocess::default()).is_err());
-        assert!(Letterbox::new([2, 2], [2, INPUT_SIDE_MAX + 1], &Preprocess::default()).is_err());
+        assert!(Letterbox::new([0, 2], [2, 2], &Preprocess::default(), Isa::detect()).is_err());
+        assert!(
+            Letterbox::new([2, 2], [2, INPUT_SIDE_MAX + 1], &Preprocess::default(), Isa::detect()).is_err()
+        );
     }
 
     proptest! {
@@ -229,7 +259,7 @@ mod tests {
             let fit = if stretch { Fit::Stretch } else { Fit::Letterbox };
             let preprocess = Preprocess { fit, ..Preprocess::default() };
             let mapping =
-                Letterbox::new([h, w], [rows * 32, columns * 32], &preprocess).unwrap().mapping();
+                Letterbox::new([h, w], [rows * 32, columns * 32], &preprocess, Isa::detect()).unwrap().mapping();
             let bbox: [f32; 4] = std::array::from_fn(|i| corners[i] * mapping.picture[i % 2]);
             let back = mapping.to_picture(mapping.to_network(bbox));
             for i in 0..4 {

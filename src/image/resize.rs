@@ -6,6 +6,7 @@ mod linear;
 mod tests;
 
 use super::Interpolation;
+use crate::kernels::isa::Isa;
 use antialias::Antialias;
 use linear::Linear;
 
@@ -28,11 +29,18 @@ enum Method {
 
 impl Resizer {
     /// A resizer between two `[height, width]`; every extent is at least 1.
-    pub(super) fn new(source: [usize; 2], target: [usize; 2], interpolation: Interpolation) -> Self {
+    ///
+    /// All instruction sets give the same bytes.
+    pub(super) fn new(
+        isa: Isa,
+        source: [usize; 2],
+        target: [usize; 2],
+        interpolation: Interpolation,
+    ) -> Self {
         let method = match interpolation {
             _ if source == target => Method::Copy,
-            Interpolation::Antialias => Method::Antialias(Antialias::new(source, target)),
-            Interpolation::Linear => Method::Linear(Linear::new(source, target)),
+            Interpolation::Antialias => Method::Antialias(Antialias::new(isa, source, target)),
+            Interpolation::Linear => Method::Linear(Linear::new(isa, source, target)),
         };
         Resizer { source, method }
     }

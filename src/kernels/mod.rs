@@ -20,6 +20,7 @@ pub mod moves;
 mod packed;
 pub mod pool;
 pub mod reference;
+pub mod resample;
 mod taps;
 #[cfg(test)]
 mod testing;

@@ -4,10 +4,11 @@
 //! Weights are 11-bit fixed point; a horizontal pass makes 15-bit rows, a vertical pass joins two of them.
 //! Sample points are pixel centres and nothing is smoothed before a reduction.
 
+use crate::kernels::isa::Isa;
+use crate::kernels::resample::linear::{Neighbours, blend_columns, blend_rows};
+
 /// Fixed-point one of a weight.
 const ONE: f32 = 2048.0;
-/// Bits dropped between the passes, so that a row fits 16 bits: 255 · 2048 >> 4 = 32 640.
-const ROW_SHIFT: u32 = 4;
 
 /// Two source samples and their weights, for one output column or row.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,10 +22,16 @@ struct Tap {
 /// Owns its tables and row buffers: a run allocates nothing.
 #[derive(Clone, Debug)]
 pub(super) struct Linear {
+    isa: Isa,
     /// Bytes of a source row.
     source_row: usize,
-    columns: Vec<Tap>,
+    /// Source columns of every output column.
+    columns: Vec<[u32; 2]>,
+    /// Their weights, one for every byte.
+    weights: [Vec<u16>; 2],
     rows: Vec<Tap>,
+    /// The source pixels of a row's columns.
+    gathered: [Vec<u8>; 2],
     /// Two source rows after the horizontal pass, and the row that each holds.
     blended: [Vec<u16>; 2],
     held: [Option<u32>; 2],
@@ -33,12 +40,17 @@ pub(super) struct Linear {
 
 impl Linear {
     /// A resizer between two `[height, width]`; every extent is at least 1.
-    pub(super) fn new(source: [usize; 2], target: [usize; 2]) -> Self {
+    pub(super) fn new(isa: Isa, source: [usize; 2], target: [usize; 2]) -> Self {
         let width = target[1] * 3;
+        let columns = taps(source[1], target[1], Edge::Exact);
+        let per_byte = |i: usize| columns.iter().flat_map(|tap| [tap.weight[i]; 3]).collect();
         Linear {
+            isa,
             source_row: source[1] * 3,
-            columns: taps(source[1], target[1], Edge::Exact),
+            weights: [per_byte(0), per_byte(1)],
+            columns: columns.iter().map(|tap| tap.source).collect(),
             rows: taps(source[0], target[0], Edge::Repeated),
+            gathered: [vec![0; width], vec![0; width]],
             blended: [vec![0; width], vec![0; width]],
             held: [None; 2],
             line: vec![0; width],
@@ -52,7 +64,8 @@ impl Linear {
             let tap = self.rows[y];
             let first = self.hold(rgb, tap.source[0], None);
             let second = self.hold(rgb, tap.source[1], Some(first));
-            join_rows(&self.blended[first], &self.blended[second], tap.weight, &mut self.line);
+            let rows = [&self.blended[first][..], &self.blended[second]];
+            blend_rows(self.isa, rows, tap.weight, &mut self.line);
             each(&self.line);
         }
     }
@@ -65,7 +78,12 @@ impl Linear {
         // Rows are asked for from top to bottom: the higher one is not needed again.
         let slot = keep.map_or(usize::from(self.held[1] < self.held[0]), |k| 1 - k);
         let row = &rgb[y as usize * self.source_row..][..self.source_row];
-        blend_columns(row, &self.columns, &mut self.blended[slot]);
+        gather(row, &self.columns, &mut self.gathered);
+        let neighbours = Neighbours {
+            samples: self.gathered.each_ref().map(|samples| &samples[..]),
+            weights: self.weights.each_ref().map(|weights| &weights[..]),
+        };
+        blend_columns(self.isa, neighbours, &mut self.blended[slot]);
         self.held[slot] = Some(y);
         slot
     }
@@ -101,23 +119,12 @@ fn taps(source: usize, target: usize, edge: Edge) -> Vec<Tap> {
     (0..target).map(tap).collect()
 }
 
-fn blend_columns(row: &[u8], columns: &[Tap], out: &mut [u16]) {
+/// Pixels side by side that are apart in the source: what follows is arithmetic on whole vectors.
+fn gather(row: &[u8], columns: &[[u32; 2]], out: &mut [Vec<u8>; 2]) {
     let (pixels, _) = row.as_chunks::<3>();
-    let (out, _) = out.as_chunks_mut::<3>();
-    for (out, tap) in out.iter_mut().zip(columns) {
-        let [a, b] = tap.source.map(|x| pixels[x as usize]);
-        let [wa, wb] = tap.weight.map(u32::from);
-        for c in 0..3 {
-            out[c] = ((u32::from(a[c]) * wa + u32::from(b[c]) * wb) >> ROW_SHIFT) as u16;
-        }
-    }
-}
-
-fn join_rows(a: &[u16], b: &[u16], weight: [u16; 2], out: &mut [u8]) {
-    let [wa, wb] = weight.map(u32::from);
-    for ((&a, &b), out) in a.iter().zip(b).zip(out) {
-        // Each product loses its low 16 bits before the sum: that is OpenCV's rounding, not a nicer one.
-        let sum = ((u32::from(a) * wa) >> 16) + ((u32::from(b) * wb) >> 16);
-        *out = ((sum + 2) >> 2) as u8;
+    let [(first, _), (second, _)] = out.each_mut().map(|out| out.as_chunks_mut::<3>());
+    for ((&[a, b], first), second) in columns.iter().zip(first).zip(second) {
+        *first = pixels[a as usize];
+        *second = pixels[b as usize];
     }
 }

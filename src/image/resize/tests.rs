@@ -1,4 +1,5 @@
 use super::*;
+use crate::kernels::isa::Isa;
 use Interpolation::{Antialias, Linear};
 
 /// The picture that the golden numbers were made from: byte n is (7n² + 31n + 5) mod 251.
@@ -8,7 +9,7 @@ fn pattern(height: usize, width: usize) -> Vec<u8> {
 
 fn resized(source: [usize; 2], target: [usize; 2], interpolation: Interpolation) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut resizer = Resizer::new(source, target, interpolation);
+    let mut resizer = Resizer::new(Isa::detect(), source, target, interpolation);
     resizer.run(&pattern(source[0], source[1]), |line| out.extend_from_slice(line));
     out
 }
@@ -126,7 +127,7 @@ fn the_same_size_is_a_copy_and_a_second_run_repeats_the_first() {
     for interpolation in [Antialias, Linear] {
         assert_eq!(resized([5, 6], [5, 6], interpolation), pattern(5, 6));
         for target in [[5, 7], [2, 7]] {
-            let mut resizer = Resizer::new([9, 8], target, interpolation);
+            let mut resizer = Resizer::new(Isa::detect(), [9, 8], target, interpolation);
             let mut runs = [Vec::new(), Vec::new()];
             for run in &mut runs {
                 resizer.run(&pattern(9, 8), |line| run.extend_from_slice(line));
