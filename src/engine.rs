@@ -1,5 +1,9 @@
 //! Runs a [`Plan`]: a loop over steps in one block of memory. After [`Engine::new`] nothing is allocated,
-//! locked or refused; a picture goes in, results come out.
+//! locked or refused; a picture goes in, results come out. A [`Batch`] does so with several pictures at once.
+
+mod batch;
+
+pub use batch::Batch;
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
@@ -8,7 +12,7 @@ use crate::kernels::{Plane, PlaneMut, elementwise};
 use crate::limits::{ARENA_ALIGN, THREADS_MAX};
 use crate::memory::{Element, Memory};
 use crate::passes::{self, Grids};
-use crate::plan::{self, Plan, Port};
+use crate::plan::{self, Plan, Port, Step};
 use crate::tensor::{DType, Shape};
 use crate::threads::Pool;
 use std::ops::Range;
@@ -62,10 +66,13 @@ impl Default for EngineOptions {
 /// A network ready to run, with its memory and threads.
 pub struct Engine {
     plan: Plan,
-    memory: Memory,
+    arena: Arena,
     pool: Pool,
     isa: Isa,
 }
+
+/// All tensors of one image, and scratch memory behind them.
+struct Arena(Memory);
 
 /// The network's input, to be filled before each run.
 pub enum Input<'a> {
@@ -118,14 +125,8 @@ impl Engine {
         }
         let plan = Plan::new(&graph, &grids, &plan::Options { isa: options.isa, reuse: options.reuse })?;
         let pool = Pool::new(options.threads);
-        let scratch = plan.scratch_bytes() * pool.threads();
-        let memory = Memory::new(plan.layout.bytes.next_multiple_of(ARENA_ALIGN) + scratch);
-        for (buffer, bytes) in &plan.constants {
-            // SAFETY: nothing else uses the memory yet.
-            let place = unsafe { memory.view_mut::<u8>(plan.layout.offsets[*buffer], bytes.len()) };
-            place.copy_from_slice(bytes);
-        }
-        Ok(Engine { plan, memory, pool, isa: options.isa })
+        let arena = Arena::new(&plan, pool.threads());
+        Ok(Engine { plan, arena, pool, isa: options.isa })
     }
 
     /// The plan, for inspection.
@@ -135,7 +136,7 @@ impl Engine {
 
     /// Bytes of activations and scratch memory.
     pub fn arena_bytes(&self) -> usize {
-        self.memory.bytes()
+        self.arena.0.bytes()
     }
 
     /// Rows and columns of the input image.
@@ -148,11 +149,7 @@ impl Engine {
     /// # Panics
     /// The graph has no input; loaders refuse such models.
     pub fn input(&mut self) -> Input<'_> {
-        let port = &self.plan.inputs[0];
-        match port.quant {
-            Some(quant) => Input::Codes(self.writable(port, 0..port.loc.pixels()), quant),
-            None => Input::Reals(self.writable(port, 0..port.loc.pixels())),
-        }
+        self.arena.input(&self.plan)
     }
 
     /// Fills the input with the numbers of a picture, `[height, width, channels]`, on all threads.
@@ -160,63 +157,27 @@ impl Engine {
     /// # Panics
     /// They are too few.
     pub fn fill_reals(&mut self, reals: &[f32]) {
-        let port = &self.plan.inputs[0];
-        let (channels, pixels) = (port.loc.channels(), port.loc.pixels());
-        let src = Plane { data: reals, pitch: channels };
+        let pixels = self.plan.inputs[0].loc.pixels();
         let parts = self.pool.threads().min(pixels.div_ceil(FILL_PIXELS_MIN)).max(1);
         let each = pixels.div_ceil(parts);
         self.pool.run(parts, &|i| {
             let pixels = (i * each).min(pixels)..((i + 1) * each).min(pixels);
-            match port.quant {
-                Some(quant) => {
-                    let dst = self.writable(port, pixels.clone());
-                    elementwise::quantize(self.isa, quant, channels, src, dst, pixels);
-                }
-                None => {
-                    // Real images have no gaps between pixels.
-                    let from = &reals[pixels.start * channels..pixels.end * channels];
-                    self.writable(port, pixels).data.copy_from_slice(from);
-                }
-            }
+            self.arena.fill_reals(&self.plan, self.isa, reals, pixels);
         });
-    }
-
-    /// Some pixels of an input.
-    fn writable<T: Element>(&self, port: &Port, pixels: Range<usize>) -> PlaneMut<'_, T> {
-        let loc = &port.loc;
-        let byte =
-            self.plan.layout.offsets[loc.buffer] + (loc.start + pixels.start * loc.pitch) * size_of::<T>();
-        let elements = match pixels.len() {
-            0 => 0,
-            count => (count - 1) * loc.pitch + loc.channels(),
-        };
-        assert!(T::DTYPE == Some(loc.dtype) && pixels.end <= loc.pixels());
-        // SAFETY: the callers have the engine borrowed mutably, so no step runs, and ask for pixels that no
-        // other slice has.
-        let data = unsafe { self.memory.view_mut(byte, elements) };
-        PlaneMut { data, pitch: loc.pitch }
     }
 
     /// Runs all steps.
     pub fn run(&mut self) {
-        let scratch = self.scratch();
-        for step in &self.plan.steps {
-            step.run(&self.memory, &self.plan.layout.offsets, scratch, &self.pool);
-        }
+        self.arena.run(&self.plan, &self.pool);
     }
 
     /// As [`Engine::run`]; calls `report(step, duration)` after each step.
     pub fn run_timed(&mut self, mut report: impl FnMut(usize, Duration)) {
-        let scratch = self.scratch();
         for (index, step) in self.plan.steps.iter().enumerate() {
             let start = Instant::now();
-            step.run(&self.memory, &self.plan.layout.offsets, scratch, &self.pool);
+            self.arena.run_step(&self.plan, step, &self.pool);
             report(index, start.elapsed());
         }
-    }
-
-    fn scratch(&self) -> usize {
-        self.plan.layout.bytes.next_multiple_of(ARENA_ALIGN)
     }
 
     /// Number of results.
@@ -226,11 +187,83 @@ impl Engine {
 
     /// Result `i` of the last run.
     pub fn output(&self, i: usize) -> Output<'_> {
-        let port = &self.plan.outputs[i];
+        self.arena.output(&self.plan, i)
+    }
+}
+
+impl Arena {
+    /// Memory for an image whose steps `threads` threads share.
+    fn new(plan: &Plan, threads: usize) -> Self {
+        let memory = Memory::new(Arena::bytes(plan, threads));
+        for (buffer, bytes) in &plan.constants {
+            // SAFETY: nothing else uses the memory yet.
+            let place = unsafe { memory.view_mut::<u8>(plan.layout.offsets[*buffer], bytes.len()) };
+            place.copy_from_slice(bytes);
+        }
+        Arena(memory)
+    }
+
+    /// Size of such an arena.
+    fn bytes(plan: &Plan, threads: usize) -> usize {
+        plan.layout.bytes.next_multiple_of(ARENA_ALIGN) + plan.scratch_bytes() * threads
+    }
+
+    fn input(&mut self, plan: &Plan) -> Input<'_> {
+        let port = &plan.inputs[0];
+        match port.quant {
+            Some(quant) => Input::Codes(self.writable(plan, port, 0..port.loc.pixels()), quant),
+            None => Input::Reals(self.writable(plan, port, 0..port.loc.pixels())),
+        }
+    }
+
+    /// Fills some pixels of the input from the numbers of a whole picture, `[height, width, channels]`.
+    fn fill_reals(&self, plan: &Plan, isa: Isa, reals: &[f32], pixels: Range<usize>) {
+        let port = &plan.inputs[0];
+        let channels = port.loc.channels();
+        match port.quant {
+            Some(quant) => {
+                let src = Plane { data: reals, pitch: channels };
+                let dst = self.writable(plan, port, pixels.clone());
+                elementwise::quantize(isa, quant, channels, src, dst, pixels);
+            }
+            None => {
+                // Real images have no gaps between pixels.
+                let from = &reals[pixels.start * channels..pixels.end * channels];
+                self.writable(plan, port, pixels).data.copy_from_slice(from);
+            }
+        }
+    }
+
+    /// Some pixels of an input.
+    fn writable<T: Element>(&self, plan: &Plan, port: &Port, pixels: Range<usize>) -> PlaneMut<'_, T> {
+        let loc = &port.loc;
+        let byte = plan.layout.offsets[loc.buffer] + (loc.start + pixels.start * loc.pitch) * size_of::<T>();
+        let elements = match pixels.len() {
+            0 => 0,
+            count => (count - 1) * loc.pitch + loc.channels(),
+        };
+        assert!(T::DTYPE == Some(loc.dtype) && pixels.end <= loc.pixels());
+        // SAFETY: the callers have the engine borrowed mutably, so no step runs, and ask for pixels that no
+        // other slice has.
+        let data = unsafe { self.0.view_mut(byte, elements) };
+        PlaneMut { data, pitch: loc.pitch }
+    }
+
+    /// Runs all steps; the caller has the engine borrowed mutably.
+    fn run(&self, plan: &Plan, pool: &Pool) {
+        plan.steps.iter().for_each(|step| self.run_step(plan, step, pool));
+    }
+
+    fn run_step(&self, plan: &Plan, step: &Step, pool: &Pool) {
+        step.run(&self.0, &plan.layout.offsets, plan.layout.bytes.next_multiple_of(ARENA_ALIGN), pool);
+    }
+
+    fn output<'a>(&'a self, plan: &'a Plan, i: usize) -> Output<'a> {
+        let port = &plan.outputs[i];
         debug_assert_eq!(port.loc.dtype, DType::F32);
-        let byte = self.plan.layout.offsets[port.loc.buffer] + port.loc.start * size_of::<f32>();
+        let byte = plan.layout.offsets[port.loc.buffer] + port.loc.start * size_of::<f32>();
         // SAFETY: `run` and `input` need the engine mutably, so nobody writes while this slice lives.
-        let data = unsafe { self.memory.view(byte, port.loc.extent()) };
+        let data = unsafe { self.0.view(byte, port.loc.extent()) };
         Output { name: &port.name, shape: &port.shape, plane: Plane { data, pitch: port.loc.pitch } }
     }
 }
