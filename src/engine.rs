@@ -1,5 +1,9 @@
 //! Runs a [`Plan`]: a loop over steps in one block of memory. After [`Engine::new`] nothing is allocated,
-//! locked or refused; a picture goes in, results come out.
+//! locked or refused; a picture goes in, results come out. A [`Batch`] does so with several pictures at once.
+
+mod batch;
+
+pub use batch::Batch;
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
@@ -62,11 +66,16 @@ impl Default for EngineOptions {
 /// A network ready to run, with its memory and threads.
 pub struct Engine {
     plan: Plan,
-    memory: Memory,
+    arena: Arena,
     pool: Pool,
     isa: Isa,
-    /// Of each thread.
-    scratch_bytes: usize,
+}
+
+/// All tensors of one image, and scratch memory behind them.
+struct Arena {
+    memory: Memory,
+    /// Where scratch memory begins, and bytes of it for each thread.
+    scratch: (usize, usize),
 }
 
 /// The network's input, to be filled before each run.
@@ -120,15 +129,8 @@ impl Engine {
         }
         let plan = Plan::new(&graph, &grids, &plan::Options { isa: options.isa, reuse: options.reuse })?;
         let pool = Pool::new(options.threads);
-        let scratch_bytes = plan.scratch_bytes();
-        let scratch = scratch_bytes * pool.threads();
-        let memory = Memory::new(plan.layout.bytes.next_multiple_of(ARENA_ALIGN) + scratch);
-        for (buffer, bytes) in &plan.constants {
-            // SAFETY: nothing else uses the memory yet.
-            let place = unsafe { memory.view_mut::<u8>(plan.layout.offsets[*buffer], bytes.len()) };
-            place.copy_from_slice(bytes);
-        }
-        Ok(Engine { plan, memory, pool, isa: options.isa, scratch_bytes })
+        let arena = Arena::new(&plan, pool.threads());
+        Ok(Engine { plan, arena, pool, isa: options.isa })
     }
 
     /// The plan, for inspection.
@@ -138,7 +140,7 @@ impl Engine {
 
     /// Bytes of activations and scratch memory.
     pub fn arena_bytes(&self) -> usize {
-        self.memory.bytes()
+        self.arena.memory.bytes()
     }
 
     /// Rows and columns of the input image.
@@ -151,11 +153,7 @@ impl Engine {
     /// # Panics
     /// The graph has no input; loaders refuse such models.
     pub fn input(&mut self) -> Input<'_> {
-        let port = &self.plan.inputs[0];
-        match port.quant {
-            Some(quant) => Input::Codes(self.writable(port, 0..port.loc.pixels()), quant),
-            None => Input::Reals(self.writable(port, 0..port.loc.pixels())),
-        }
+        self.arena.input(&self.plan)
     }
 
     /// Fills the input with the numbers of a picture, `[height, width, channels]`, on all threads.
@@ -163,32 +161,87 @@ impl Engine {
     /// # Panics
     /// They are too few.
     pub fn fill_reals(&mut self, reals: &[f32]) {
-        let port = &self.plan.inputs[0];
-        let (channels, pixels) = (port.loc.channels(), port.loc.pixels());
-        let src = Plane { data: reals, pitch: channels };
+        let pixels = self.plan.inputs[0].loc.pixels();
         let parts = self.pool.threads().min(pixels.div_ceil(FILL_PIXELS_MIN)).max(1);
         let each = pixels.div_ceil(parts);
         self.pool.run(parts, &|i| {
             let pixels = (i * each).min(pixels)..((i + 1) * each).min(pixels);
-            match port.quant {
-                Some(quant) => {
-                    let dst = self.writable(port, pixels.clone());
-                    elementwise::quantize(self.isa, quant, channels, src, dst, pixels);
-                }
-                None => {
-                    // Real images have no gaps between pixels.
-                    let from = &reals[pixels.start * channels..pixels.end * channels];
-                    self.writable(port, pixels).data.copy_from_slice(from);
-                }
-            }
+            self.arena.fill_reals(&self.plan, self.isa, reals, pixels);
         });
     }
 
+    /// Runs all steps.
+    pub fn run(&mut self) {
+        self.arena.run(&self.plan, &self.pool);
+    }
+
+    /// As [`Engine::run`], but waits for all threads after each step, and calls `report(step, duration)` then.
+    pub fn run_timed(&mut self, mut report: impl FnMut(usize, Duration)) {
+        for index in 0..self.plan.steps.len() {
+            let start = Instant::now();
+            self.arena.run_steps(&self.plan, index..index + 1, &self.pool);
+            report(index, start.elapsed());
+        }
+    }
+
+    /// Number of results.
+    pub fn outputs(&self) -> usize {
+        self.plan.outputs.len()
+    }
+
+    /// Result `i` of the last run.
+    pub fn output(&self, i: usize) -> Output<'_> {
+        self.arena.output(&self.plan, i)
+    }
+}
+
+impl Arena {
+    /// Memory for an image whose steps `threads` threads share.
+    fn new(plan: &Plan, threads: usize) -> Self {
+        let memory = Memory::new(Arena::bytes(plan, threads));
+        for (buffer, bytes) in &plan.constants {
+            // SAFETY: nothing else uses the memory yet.
+            let place = unsafe { memory.view_mut::<u8>(plan.layout.offsets[*buffer], bytes.len()) };
+            place.copy_from_slice(bytes);
+        }
+        Arena { memory, scratch: (plan.layout.bytes.next_multiple_of(ARENA_ALIGN), plan.scratch_bytes()) }
+    }
+
+    /// Size of such an arena.
+    fn bytes(plan: &Plan, threads: usize) -> usize {
+        plan.layout.bytes.next_multiple_of(ARENA_ALIGN) + plan.scratch_bytes() * threads
+    }
+
+    fn input(&mut self, plan: &Plan) -> Input<'_> {
+        let port = &plan.inputs[0];
+        match port.quant {
+            Some(quant) => Input::Codes(self.writable(plan, port, 0..port.loc.pixels()), quant),
+            None => Input::Reals(self.writable(plan, port, 0..port.loc.pixels())),
+        }
+    }
+
+    /// Fills some pixels of the input from the numbers of a whole picture, `[height, width, channels]`.
+    fn fill_reals(&self, plan: &Plan, isa: Isa, reals: &[f32], pixels: Range<usize>) {
+        let port = &plan.inputs[0];
+        let channels = port.loc.channels();
+        match port.quant {
+            Some(quant) => {
+                let src = Plane { data: reals, pitch: channels };
+                let dst = self.writable(plan, port, pixels.clone());
+                elementwise::quantize(isa, quant, channels, src, dst, pixels);
+            }
+            None => {
+                // Real images have no gaps between pixels.
+                let from = &reals[pixels.start * channels..pixels.end * channels];
+                self.writable(plan, port, pixels).data.copy_from_slice(from);
+            }
+        }
+    }
+
     /// Some pixels of an input.
-    fn writable<T: Element>(&self, port: &Port, pixels: Range<usize>) -> PlaneMut<'_, T> {
+    fn writable<T: Element>(&self, plan: &Plan, port: &Port, pixels: Range<usize>) -> PlaneMut<'_, T> {
         let loc = &port.loc;
-        let byte =
-            self.plan.layout.offsets[loc.buffer] + (loc.start + pixels.start * loc.pitch) * size_of::<T>();
+        let byte = plan.layout.offsets[loc.buffer] + (loc.start + pixels.start * loc.pitch) * size_of::<T>();
         let elements = match pixels.len() {
             0 => 0,
             count => (count - 1) * loc.pitch + loc.channels(),
@@ -200,44 +253,19 @@ impl Engine {
         PlaneMut { data, pitch: loc.pitch }
     }
 
-    /// Runs all steps.
-    pub fn run(&mut self) {
-        for group in &self.plan.groups {
-            self.run_steps(group.clone());
-        }
+    /// Runs all steps; the caller has the engine borrowed mutably.
+    fn run(&self, plan: &Plan, pool: &Pool) {
+        plan.groups.iter().for_each(|group| self.run_steps(plan, group.clone(), pool));
     }
 
-    /// As [`Engine::run`], but waits for all threads after each step, and calls `report(step, duration)` then.
-    pub fn run_timed(&mut self, mut report: impl FnMut(usize, Duration)) {
-        for index in 0..self.plan.steps.len() {
-            let start = Instant::now();
-            self.run_steps(index..index + 1);
-            report(index, start.elapsed());
-        }
+    fn run_steps(&self, plan: &Plan, steps: Range<usize>, pool: &Pool) {
+        plan::step::run(&plan.steps[steps], &self.memory, &plan.layout.offsets, self.scratch, pool);
     }
 
-    fn run_steps(&self, steps: Range<usize>) {
-        let scratch = self.plan.layout.bytes.next_multiple_of(ARENA_ALIGN);
-        let scratch = (scratch, self.scratch_bytes);
-        plan::step::run(
-            &self.plan.steps[steps],
-            &self.memory,
-            &self.plan.layout.offsets,
-            scratch,
-            &self.pool,
-        );
-    }
-
-    /// Number of results.
-    pub fn outputs(&self) -> usize {
-        self.plan.outputs.len()
-    }
-
-    /// Result `i` of the last run.
-    pub fn output(&self, i: usize) -> Output<'_> {
-        let port = &self.plan.outputs[i];
+    fn output<'a>(&'a self, plan: &'a Plan, i: usize) -> Output<'a> {
+        let port = &plan.outputs[i];
         debug_assert_eq!(port.loc.dtype, DType::F32);
-        let byte = self.plan.layout.offsets[port.loc.buffer] + port.loc.start * size_of::<f32>();
+        let byte = plan.layout.offsets[port.loc.buffer] + port.loc.start * size_of::<f32>();
         // SAFETY: `run` and `input` need the engine mutably, so nobody writes while this slice lives.
         let data = unsafe { self.memory.view(byte, port.loc.extent()) };
         Output { name: &port.name, shape: &port.shape, plane: Plane { data, pitch: port.loc.pitch } }

@@ -49,6 +49,8 @@ pub const CLASSES_MAX: usize = 10_000;
 pub const CANDIDATES_MAX: usize = 30_000;
 /// Most worker threads of an engine.
 pub const THREADS_MAX: usize = 256;
+/// Most images of a batch.
+pub const BATCH_MAX: usize = 1024;
 /// Alignment of the arena and of every buffer in it, in bytes: one cache line, one AVX-512 register.
 pub const ARENA_ALIGN: usize = 64;
 /// Bytes behind every buffer that a kernel may read (never write): a group of channels at the last pixel.

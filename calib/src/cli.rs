@@ -89,7 +89,7 @@ pub struct EvalArgs {
     /// Worker threads [default: one per core].
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Instruction set to use [default: the best that this machine has].
+    /// Instruction set to use [default: $OCELLUS_ISA, else the best that this machine has].
     #[arg(long, value_name = "NAME")]
     pub isa: Option<String>,
     /// Class names, one per line: of the model, and of a YOLO folder without data.yaml.

@@ -5,7 +5,7 @@ use ocellus::detect::Names;
 use ocellus::engine::{self, EngineOptions};
 use ocellus::engines::EngineKind;
 use ocellus::kernels::isa::Isa;
-use ocellus::{Detector, DetectorOptions, Error, image};
+use ocellus::{Detector, DetectorOptions, image};
 use std::path::{Path, PathBuf};
 
 /// Which engine runs a model.
@@ -58,13 +58,6 @@ pub struct ModelOptions {
 /// # Errors
 /// The model is broken or unsupported, is no detector, or an option does not fit it.
 pub fn open(options: &ModelOptions) -> ocellus::Result<Box<dyn Detect>> {
-    let isa = match options.isa.as_deref() {
-        None | Some("auto") => Isa::detect(),
-        Some(name) => {
-            let requested = name.parse().map_err(|e| Error::Usage(format!("{e}")))?;
-            Isa::lower_to(requested).map_err(|e| Error::Usage(e.to_string()))?
-        }
-    };
     let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
     let run = EngineOptions {
         precision: match options.precision {
@@ -73,7 +66,7 @@ pub fn open(options: &ModelOptions) -> ocellus::Result<Box<dyn Detect>> {
             Precision::Fp32 => engine::Precision::Fp32,
         },
         threads: options.threads.unwrap_or_else(cores),
-        isa,
+        isa: Isa::of_request(options.isa.as_deref())?,
         ..EngineOptions::default()
     };
     let options_of_detector = DetectorOptions {

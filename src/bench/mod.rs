@@ -17,7 +17,9 @@ pub use roofline::{Roofs, roofline};
 pub use stages::{Stages, stages};
 pub use statistics::Statistics;
 
-use crate::engines::Backend;
+use crate::detect;
+use crate::engine::{Batch, Output};
+use crate::engines::{Backend, wrong_count};
 use crate::error::{Error, Result};
 use crate::limits::{INPUT_SIDE_MAX, TENSOR_ELEMENTS_MAX};
 use crate::zoo::Random;
@@ -102,7 +104,8 @@ pub struct Runs {
     pub timed: Amount,
 }
 
-/// Times of one network. A run takes a picture of floats and ends with floats in the outputs.
+/// Times of one network. A run takes a picture of floats and ends with floats in the outputs; of a batch, as many
+/// as it has images.
 #[derive(Clone, Debug, Serialize)]
 pub struct Measurement {
     /// Reading the file, preparing the network, and all memory for it.
@@ -120,6 +123,60 @@ pub struct Measurement {
     pub check: f64,
 }
 
+/// What is timed.
+trait Subject {
+    /// Rows and columns of an image.
+    fn input_size(&self) -> [usize; 2];
+    /// From pictures of floats to floats in the outputs.
+    fn run(&mut self, pixels: &[f32]) -> Result<()>;
+    /// See [`Measurement::check`].
+    fn check(&self) -> f64;
+}
+
+impl Subject for Backend {
+    fn input_size(&self) -> [usize; 2] {
+        Backend::input_size(self)
+    }
+
+    fn run(&mut self, pixels: &[f32]) -> Result<()> {
+        self.fill_reals(pixels)?;
+        Backend::run(self)
+    }
+
+    fn check(&self) -> f64 {
+        let outputs = self.outputs();
+        let Some((_, shape)) = outputs.first() else { return 0.0 };
+        mean_magnitude(self.output(0), shape)
+    }
+}
+
+/// A batch that is shown the same picture in every place.
+impl Subject for Batch {
+    fn input_size(&self) -> [usize; 2] {
+        Batch::input_size(self)
+    }
+
+    fn run(&mut self, pixels: &[f32]) -> Result<()> {
+        let [height, width] = Batch::input_size(self);
+        let channels = self.plan().inputs[0].loc.channels();
+        if pixels.len() != height * width * channels {
+            return Err(wrong_count(pixels.len(), [height, width]));
+        }
+        self.fill_reals(|_| pixels);
+        Batch::run(self);
+        Ok(())
+    }
+
+    /// That of the image with the smallest: an image that did not run shows.
+    fn check(&self) -> f64 {
+        let of = |image: usize| {
+            let Output { shape, plane, .. } = self.output(image, 0);
+            mean_magnitude(detect::Output { data: plane.data, pitch: plane.pitch }, shape.dims())
+        };
+        if self.outputs() == 0 { 0.0 } else { (0..self.images()).map(of).fold(f64::INFINITY, f64::min) }
+    }
+}
+
 /// Loads a network with `open`, and times it.
 ///
 /// # Errors
@@ -129,40 +186,57 @@ pub fn measure(
     picture: &Picture,
     runs: &Runs,
 ) -> Result<(Measurement, Backend)> {
+    time(open, picture, runs)
+}
+
+/// Loads a network with `open` for `images` images at once, and times whole batches.
+///
+/// # Errors
+/// As [`measure`], or the engine has no batches of this size.
+pub fn measure_batch(
+    open: impl FnOnce() -> Result<Backend>,
+    images: usize,
+    picture: &Picture,
+    runs: &Runs,
+) -> Result<(Measurement, Batch)> {
+    time(|| open()?.with_batch(images), picture, runs)
+}
+
+fn time<S: Subject>(
+    open: impl FnOnce() -> Result<S>,
+    picture: &Picture,
+    runs: &Runs,
+) -> Result<(Measurement, S)> {
     memory::forget_peak();
     let rss0_mb = memory::resident_mb();
     let start = Instant::now();
-    let mut backend = open()?;
+    let mut subject = open()?;
     let load_ms = ms(start.elapsed());
-    let pixels = picture.pixels(backend.input_size());
-    let first_ms = ms(run(&mut backend, &pixels)?);
-    repeat(&mut backend, &pixels, runs.warmup, 0)?;
-    let times = Statistics::of(&repeat(&mut backend, &pixels, runs.timed, RUNS_MIN)?)
+    let pixels = picture.pixels(subject.input_size());
+    let first_ms = ms(run(&mut subject, &pixels)?);
+    repeat(&mut subject, &pixels, runs.warmup, 0)?;
+    let times = Statistics::of(&repeat(&mut subject, &pixels, runs.timed, RUNS_MIN)?)
         .ok_or_else(|| Error::Usage("at least one timed run is needed".into()))?;
-    let check = mean_magnitude(&backend);
+    let check = subject.check();
     let rss_mb = memory::peak_mb();
-    Ok((Measurement { load_ms, first_ms, times, rss_mb, rss0_mb, check }, backend))
+    Ok((Measurement { load_ms, first_ms, times, rss_mb, rss0_mb, check }, subject))
 }
 
-fn run(backend: &mut Backend, pixels: &[f32]) -> Result<Duration> {
+fn run(subject: &mut impl Subject, pixels: &[f32]) -> Result<Duration> {
     let start = Instant::now();
-    backend.fill_reals(pixels)?;
-    backend.run()?;
+    subject.run(pixels)?;
     Ok(start.elapsed())
 }
 
-fn repeat(backend: &mut Backend, pixels: &[f32], amount: Amount, least: usize) -> Result<Vec<Duration>> {
+fn repeat(subject: &mut impl Subject, pixels: &[f32], amount: Amount, least: usize) -> Result<Vec<Duration>> {
     let (start, mut times) = (Instant::now(), Vec::new());
     while !amount.is_reached(times.len(), start.elapsed(), least) {
-        times.push(run(backend, pixels)?);
+        times.push(run(subject, pixels)?);
     }
     Ok(times)
 }
 
-fn mean_magnitude(backend: &Backend) -> f64 {
-    let outputs = backend.outputs();
-    let Some((_, shape)) = outputs.first() else { return 0.0 };
-    let output = backend.output(0);
+fn mean_magnitude(output: detect::Output<'_>, shape: &[usize]) -> f64 {
     // Images have the channels of a pixel together, and a gap behind them.
     let (channels, pitch) = if shape.len() == 4 { (shape[1], output.pitch.max(1)) } else { (1, 1) };
     let pixels = output.data.chunks(pitch).map(|pixel| &pixel[..channels.min(pixel.len())]);

@@ -31,6 +31,7 @@ const COOLING: Duration = Duration::from_secs(10);
     ocellus bench --model v5lite-s resnet18 --threads 1 --format markdown\n  \
     ocellus bench --model v5lite-s --precision int8 --per-layer\n  \
     ocellus bench --model int8.onnx --size 320 --seconds 0.5 --input picture.f32 --format json\n  \
+    ocellus bench --model v5lite-s --threads 4 --batch 8\n  \
     ocellus bench --model int8.param --stages photos/\n\n\
     Without a model: the built-in set, architectures with random weights. Facts of the machine go to standard\n\
     error, results to standard output. A run takes a picture of floats and ends with floats in the outputs."
@@ -60,6 +61,10 @@ pub(super) struct Bench {
     /// Time for runs before the timed ones.
     #[arg(long, value_name = "S", value_parser = seconds)]
     warmup_seconds: Option<f64>,
+    /// Images per run. Each thread then runs whole images, instead of sharing one with the others; times are those
+    /// of the whole batch.
+    #[arg(long, value_name = "B", default_value_t = 1, conflicts_with_all = ["per_layer", "roofline", "stages"])]
+    batch: usize,
     /// Picture: 3×height×width little-endian f32, as the network takes them. Default: noise.
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
@@ -112,6 +117,10 @@ pub(super) struct Row {
     pub threads: usize,
     /// Rows and columns of the input.
     pub size: [usize; 2],
+    /// Images of a run.
+    pub batch: usize,
+    /// Of the median run.
+    pub images_per_second: f64,
     #[serde(flatten)]
     pub measured: Measurement,
 }
@@ -171,9 +180,11 @@ impl Bench {
                 if job.cooling {
                     std::thread::sleep(COOLING);
                 }
-                let (row, mut backend) = self.measure(&job, subject, precision)?;
+                let (row, backend) = self.measure(&job, subject, precision)?;
                 report::row(self.format, &row)?;
-                if self.per_layer || self.roofline.is_some() {
+                if let Some(mut backend) = backend
+                    && (self.per_layer || self.roofline.is_some())
+                {
                     self.layers(&job, &row, precision, &mut backend)?;
                 }
                 rows.push(row);
@@ -249,12 +260,12 @@ impl Bench {
         }
     }
 
-    fn measure(&self, job: &Job, subject: &Subject, precision: Precision) -> Result<(Row, Backend)> {
+    fn measure(&self, job: &Job, subject: &Subject, precision: Precision) -> Result<(Row, Option<Backend>)> {
         let options = EngineOptions { precision, ..job.options };
         let kind = self.choice.kind();
-        let (measured, backend) = match subject {
+        match subject {
             Subject::BuiltIn(_) if kind != EngineKind::Native => {
-                return Err(Error::Usage("built-in networks run in the native engine only".into()));
+                Err(Error::Usage("built-in networks run in the native engine only".into()))
             }
             Subject::BuiltIn(network) => {
                 let mut graph = network.graph(job.size.unwrap_or([network.size; 2]))?;
@@ -263,21 +274,43 @@ impl Bench {
                 }
                 let model = Model { graph, metadata: Vec::new() };
                 let open = || engines::native(&model, &Preprocess::default(), &options);
-                bench::measure(open, &job.picture, &job.runs)?
+                self.row(job, subject, &options, open)
             }
             Subject::File(path) => {
                 let load = LoadOptions { size: job.size };
                 let open = || Ok(engines::open(path, kind, &load, &options, &[])?.backend);
-                bench::measure(open, &job.picture, &job.runs)?
+                self.row(job, subject, &options, open)
             }
+        }
+    }
+
+    /// Measures what `open` opens; hands it back unless it became a batch.
+    fn row(
+        &self,
+        job: &Job,
+        subject: &Subject,
+        options: &EngineOptions,
+        open: impl FnOnce() -> Result<Backend>,
+    ) -> Result<(Row, Option<Backend>)> {
+        let (measured, precision, size, backend) = if self.batch == 1 {
+            let (measured, backend) = bench::measure(open, &job.picture, &job.runs)?;
+            (measured, backend.precision(), backend.input_size(), Some(backend))
+        } else {
+            let (measured, batch) = bench::measure_batch(open, self.batch, &job.picture, &job.runs)?;
+            (measured, batch.plan().precision(), batch.input_size(), None)
         };
-        let precision = backend.precision();
-        let size = backend.input_size();
-        let (isa, threads) = (options.isa.to_string(), options.threads);
-        Ok((
-            Row { name: subject.name(), engine: kind.name(), precision, isa, threads, size, measured },
-            backend,
-        ))
+        let row = Row {
+            name: subject.name(),
+            engine: self.choice.kind().name(),
+            precision,
+            isa: options.isa.to_string(),
+            threads: options.threads,
+            size,
+            batch: self.batch,
+            images_per_second: self.batch as f64 / (measured.times.median_ms * 1e-3),
+            measured,
+        };
+        Ok((row, backend))
     }
 
     fn layers(&self, job: &Job, row: &Row, precision: Precision, backend: &mut Backend) -> Result<()> {

@@ -17,7 +17,7 @@ use std::process::ExitCode;
     name = "ocellus",
     version,
     after_help = "Exit status: 0 success, 1 something failed (the message says what), 2 wrong usage.\n\
-                  Set OCELLUS_LOG=debug for more messages."
+                  Set OCELLUS_LOG=debug for more messages, OCELLUS_ISA=avx2 (say) for a plainer instruction set."
 )]
 struct Cli {
     #[command(subcommand)]

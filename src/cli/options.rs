@@ -5,7 +5,7 @@ use ocellus::detect::{Anchors, Names};
 use ocellus::engine::{EngineOptions, Precision};
 use ocellus::engines::EngineKind;
 use ocellus::kernels::isa::Isa;
-use ocellus::{DetectorOptions, Error, Result};
+use ocellus::{DetectorOptions, Result};
 use std::path::PathBuf;
 
 /// How results are printed.
@@ -50,9 +50,9 @@ pub(super) struct EngineChoice {
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Instruction set of the kernels: auto, or one that this CPU has, such as scalar. Int8 results are the same
-    /// bytes with each.
-    #[arg(long, value_name = "ISA", default_value = "auto")]
-    isa: String,
+    /// bytes with each. Default: the environment variable OCELLUS_ISA, else auto.
+    #[arg(long, value_name = "ISA")]
+    isa: Option<String>,
 }
 
 /// The engine, how it runs, and its arithmetic.
@@ -89,18 +89,11 @@ impl EngineChoice {
 
     /// Engine options with this arithmetic.
     pub fn options(&self, precision: Precision) -> Result<EngineOptions> {
-        let isa = match self.isa.as_str() {
-            "auto" => Isa::detect(),
-            name => {
-                let requested = name.parse().map_err(|e| Error::Usage(format!("{e}")))?;
-                Isa::lower_to(requested).map_err(|e| Error::Usage(e.to_string()))?
-            }
-        };
         let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
         Ok(EngineOptions {
             precision,
             threads: self.threads.unwrap_or_else(cores),
-            isa,
+            isa: Isa::of_request(self.isa.as_deref())?,
             ..EngineOptions::default()
         })
     }

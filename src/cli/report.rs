@@ -36,15 +36,25 @@ fn benchncnn_row(row: &Row) -> String {
         other => format!("{}_{other}", row.name),
     };
     let t = &row.measured.times;
-    format!("{name:>20}  min = {:7.2}  max = {:7.2}  avg = {:7.2}\n", t.min_ms, t.max_ms, t.avg_ms)
+    let batch = match row.batch {
+        1 => String::new(),
+        images => format!("  batch = {images}  images/s = {:7.1}", row.images_per_second),
+    };
+    format!("{name:>20}  min = {:7.2}  max = {:7.2}  avg = {:7.2}{batch}\n", t.min_ms, t.max_ms, t.avg_ms)
 }
 
-/// A table with fp32 and int8 of a network side by side.
+/// A table with fp32 and int8 of a network side by side; batches have three columns more.
 pub(super) fn table(rows: &[Row]) -> Result<()> {
     let mut text = String::from(
-        "| network | input | fp32 min ms | fp32 median | int8 min ms | int8 median | fp32 ÷ int8 | int8 load ms |\n\
-         | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+        "| network | input | fp32 min ms | fp32 median | int8 min ms | int8 median | fp32 ÷ int8 | int8 load ms |",
     );
+    let mut rule = String::from("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |");
+    let batches = rows.iter().any(|row| row.batch != 1);
+    if batches {
+        text.push_str(" batch | fp32 images/s | int8 images/s |");
+        rule.push_str(" ---: | ---: | ---: |");
+    }
+    text = format!("{text}\n{rule}\n");
     let mut names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     names.dedup();
     for name in names {
@@ -60,8 +70,14 @@ pub(super) fn table(rows: &[Row]) -> Result<()> {
         });
         let load = int8.map_or(String::new(), |row| format!("{:.1}", row.measured.load_ms));
         let [h, w] = any.size;
+        let rate = |row: Option<&Row>| row.map_or(String::new(), |r| format!("{:.1}", r.images_per_second));
+        let batch = match batches {
+            true => format!(" {} | {} | {} |", any.batch, rate(fp32), rate(int8)),
+            false => String::new(),
+        };
+        let times = (times(fp32), times(int8));
         // Writing into a string does not fail.
-        let _ = writeln!(text, "| {name} | {w}×{h} | {} | {} | {gain} | {load} |", times(fp32), times(int8));
+        let _ = writeln!(text, "| {name} | {w}×{h} | {} | {} | {gain} | {load} |{batch}", times.0, times.1);
     }
     print(&text)
 }

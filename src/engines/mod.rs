@@ -5,7 +5,7 @@ mod ncnn;
 #[cfg(feature = "tract")]
 mod tract;
 
-use crate::engine::{Engine, EngineOptions, Input};
+use crate::engine::{Batch, Engine, EngineOptions, Input};
 use crate::error::{Error, Result};
 use crate::image::{Frame, Letterbox, Preprocess};
 use crate::loader::{LoadOptions, Model, load};
@@ -259,6 +259,18 @@ impl Backend {
         Ok(())
     }
 
+    /// The same network for several images at once.
+    ///
+    /// # Errors
+    /// As [`Engine::with_batch`], or the engine is not the native one.
+    pub fn with_batch(self, images: usize) -> Result<Batch> {
+        match self {
+            Backend::Native(native) => native.engine.with_batch(images),
+            #[cfg(feature = "tract")]
+            Backend::Tract(_) => Err(Error::Usage("batches run in the native engine only".into())),
+        }
+    }
+
     /// Output `i` of the last run; images NHWC.
     pub fn output(&self, i: usize) -> crate::detect::Output<'_> {
         match self {
@@ -274,6 +286,6 @@ impl Backend {
     }
 }
 
-fn wrong_count(count: usize, [height, width]: [usize; 2]) -> Error {
+pub(crate) fn wrong_count(count: usize, [height, width]: [usize; 2]) -> Error {
     Error::Usage(format!("the input has {count} numbers, the network takes a picture of {height}×{width}"))
 }

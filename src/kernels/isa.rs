@@ -3,10 +3,14 @@
 #[cfg(target_arch = "x86_64")]
 mod amx;
 
+use crate::error::{Error, Result};
 #[cfg(target_arch = "aarch64")]
 use std::arch::is_aarch64_feature_detected;
 use std::fmt;
 use std::str::FromStr;
+
+/// Environment variable that names the instruction set where no option does.
+pub const ISA_VARIABLE: &str = "OCELLUS_ISA";
 
 /// An instruction set that kernels are written for, from the plainest to the most capable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -111,11 +115,29 @@ impl Isa {
     ///
     /// # Errors
     /// The CPU lacks `requested`.
-    pub fn lower_to(requested: Isa) -> Result<Isa, IsaError> {
+    pub fn lower_to(requested: Isa) -> std::result::Result<Isa, IsaError> {
         match requested.is_available() {
             true => Ok(requested),
             false => Err(IsaError::Lacking { wanted: requested, has: Isa::available() }),
         }
+    }
+
+    /// The instruction set that a command line asks for: with its option, else with [`ISA_VARIABLE`], else the
+    /// most capable one of this CPU, which is also what `auto` stands for.
+    ///
+    /// # Errors
+    /// The name is unknown, or this CPU lacks it; the error says where the name stands.
+    pub fn of_request(option: Option<&str>) -> Result<Isa> {
+        let variable = std::env::var_os(ISA_VARIABLE).map(|name| name.to_string_lossy().into_owned());
+        let (place, name) = match (option, &variable) {
+            (Some(name), _) => ("--isa", name),
+            (None, Some(name)) => (ISA_VARIABLE, name.as_str()),
+            (None, None) => return Ok(Isa::detect()),
+        };
+        if name == "auto" {
+            return Ok(Isa::detect());
+        }
+        name.parse().and_then(Isa::lower_to).map_err(|e| Error::Usage(format!("{place}: {e}")))
     }
 
     fn name(self) -> &'static str {
@@ -141,7 +163,7 @@ impl fmt::Display for Isa {
 impl FromStr for Isa {
     type Err = IsaError;
 
-    fn from_str(name: &str) -> Result<Self, IsaError> {
+    fn from_str(name: &str) -> std::result::Result<Self, IsaError> {
         let known = Isa::ALL.into_iter().find(|isa| isa.name() == name);
         known.ok_or_else(|| IsaError::Unknown(name.to_owned()))
     }

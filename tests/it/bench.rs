@@ -1,11 +1,9 @@
 //! `ocellus bench`: what it prints, and that what it times really ran.
 
-use crate::network::fill;
 use crate::onnx_bytes;
 use crate::program::{Ran, ocellus};
 use crate::temp_dir::TempDir;
 use ocellus::engine::{Engine, EngineOptions, Input, Precision};
-use ocellus::graph::Graph;
 use ocellus::kernels::isa::Isa;
 use ocellus::zoo;
 use serde_json::Value;
@@ -69,6 +67,8 @@ fn json_has_all_that_a_comparison_needs() {
         "check",
         "precision",
         "size",
+        "batch",
+        "images_per_second",
     ] {
         assert!(keys.contains(&key), "{key} is not in {keys:?}");
     }
@@ -81,6 +81,26 @@ fn json_has_all_that_a_comparison_needs() {
     if cfg!(target_os = "linux") {
         assert!(ms("rss_mb") >= ms("rss0_mb") && ms("rss0_mb") > 0.0, "{row}");
     }
+}
+
+/// A batch does the same work on each image, and its rate follows from its time.
+#[test]
+fn a_batch_shows_its_rate() {
+    let options = ["--threads", "2", "--precision", "int8", "--format", "json"];
+    let one_by_one = one(&[&TINY, &ONCE, &options]);
+    let batch = one(&[&TINY, &ONCE, &options, &["--batch", "3"]]);
+    assert_eq!((&one_by_one["batch"], &batch["batch"]), (&1.into(), &3.into()));
+    assert_eq!(one_by_one["check"], batch["check"]);
+    let number = |row: &Value, key: &str| row[key].as_f64().unwrap();
+    let rate = 3000.0 / number(&batch, "median_ms");
+    assert!((number(&batch, "images_per_second") / rate - 1.0).abs() < 1e-9, "{batch}");
+
+    let text = bench(&[&TINY, &ONCE, &["--batch", "2", "--precision", "int8"]]).out;
+    assert!(text.contains("  batch = 2  images/s = "), "{text}");
+    let table = bench(&[&TINY, &ONCE, &["--batch", "2", "--format", "markdown"]]).out;
+    let columns: Vec<usize> = table.lines().map(|line| line.matches('|').count()).collect();
+    assert_eq!(columns, [12; 3], "{table}");
+    assert!(table.contains("| batch | fp32 images/s | int8 images/s |"), "{table}");
 }
 
 /// Int8 is exact: the figure that shows that a run did something is the same to the last bit everywhere.
@@ -215,39 +235,14 @@ fn wrong_usage_is_explained() {
         (&["--model", "v5lite-s", "--stages", "."], "picture"),
         (&["--model", "FastestDet", "--roofline", "r.svg"], "one network"),
         (&["--loops", "0", "--model", "FastestDet", "--size", "32"], "at least one timed run"),
+        (&["--model", "FastestDet", "--size", "32", "--batch", "0"], "1 to 1024 images"),
+        (&["--model", "yolov5s", "--size", "640", "--batch", "1024"], "at most"),
+        (&["--model", "FastestDet", "--batch", "2", "--per-layer"], "--per-layer"),
         (&["4", "1", "0", "0"], "GPU"),
         (&["4", "1", "0", "-1", "0", "--threads", "2"], "twice"),
     ] {
         let ran = bench(&[arguments]);
         assert!(ran.status.is_some_and(|s| s == 1 || s == 2), "{arguments:?}");
         assert!(ran.err.contains(part), "{arguments:?}: {}", ran.err);
-    }
-}
-
-/// All outputs of an int8 network for the same noise.
-fn outputs(graph: &Graph, isa: Isa, threads: usize) -> Vec<u32> {
-    let options = EngineOptions { precision: Precision::Int8, isa, threads, ..EngineOptions::default() };
-    let mut engine = Engine::new(graph, &options).unwrap();
-    fill(&mut engine);
-    engine.run();
-    let bits = |i: usize| {
-        let output = engine.output(i);
-        let channels = output.shape.nchw().map_or(1, |[_, c, _, _]| c);
-        let pixels = output.plane.data.chunks(output.plane.pitch.max(1));
-        pixels.flat_map(|pixel| &pixel[..channels]).map(|x| x.to_bits()).collect::<Vec<_>>()
-    };
-    (0..engine.outputs()).flat_map(bits).collect()
-}
-
-/// The architectures of the built-in set are those that users bring; each must keep the promise.
-#[test]
-fn every_built_in_network_gives_the_same_bytes_everywhere() {
-    for network in &zoo::NETWORKS {
-        let graph = zoo::quantized(&network.graph([64; 2]).unwrap(), 3).unwrap();
-        let plain = outputs(&graph, Isa::Scalar, 1);
-        for isa in Isa::available() {
-            let same = outputs(&graph, isa, 2) == plain;
-            assert!(same, "{}, {isa}, 2 threads: other bytes than scalar", network.name);
-        }
     }
 }

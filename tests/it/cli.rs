@@ -1,10 +1,11 @@
 //! The command line: exit statuses, output formats, inputs.
 
 use crate::onnx_bytes;
-use crate::program::ocellus;
+use crate::program::{ocellus, ocellus_with};
 use crate::shared::shared;
 use crate::temp_dir::TempDir;
 use ocellus::image::decode;
+use ocellus::kernels::isa::Isa;
 use serde_json::Value;
 
 /// σ(4)², the score of what [`onnx_bytes::detector`] sees.
@@ -161,6 +162,29 @@ fn wrong_usage_is_status_2_with_a_remedy() {
     }
     assert_eq!(ocellus(&[]).status, Some(2));
     assert_eq!(ocellus(&[&"detect", &"--model", &model]).status, Some(2), "no INPUT");
+}
+
+#[test]
+fn the_environment_may_lower_the_instruction_set() {
+    let bench = |variable: &str, options: &[&str]| {
+        let fixed =
+            "bench --model yolo-fastestv2 --size 32 --precision int8 --loops 1 --warmup 0 --format json";
+        let all: Vec<&str> = fixed.split(' ').chain(options.iter().copied()).collect();
+        let all: Vec<&dyn AsRef<std::ffi::OsStr>> = all.iter().map(|a| a as _).collect();
+        ocellus_with(&[("OCELLUS_ISA", variable)], &all)
+    };
+    let used = |variable, options: &[&str]| bench(variable, options).json_lines()[0]["isa"].clone();
+    let best = Isa::detect().to_string();
+    assert_eq!(used("scalar", &[]), "scalar");
+    assert_eq!(used("auto", &[]), best);
+    assert_eq!(used("scalar", &["--isa", "auto"]), best, "the option wins");
+    assert_eq!(used("sse9", &["--isa", "scalar"]), "scalar", "the option wins");
+    let absent = if cfg!(target_arch = "x86_64") { "dotprod" } else { "avx2" };
+    for (name, words) in [("sse9", "unknown instruction set"), (absent, "this CPU lacks"), ("", "unknown")] {
+        let ran = bench(name, &[]);
+        assert_eq!(ran.status, Some(2), "{name}: {}", ran.err);
+        assert!(ran.err.contains("OCELLUS_ISA") && ran.err.contains(words), "{name}: {}", ran.err);
+    }
 }
 
 #[test]

@@ -1,58 +1,117 @@
 //! Exactness: whatever the memory layout, the number of threads and the instruction set, the same bytes.
 
-use crate::network::{fill, network};
+use crate::network::{fill_input, network};
 use crate::program::ocellus;
 use crate::shared::shared;
-use ocellus::engine::{Engine, EngineOptions, Precision};
+use ocellus::engine::{Batch, Engine, EngineOptions, Output, Precision};
 use ocellus::graph::Graph;
 use ocellus::kernels::isa::Isa;
 use ocellus::loader::{LoadOptions, load};
+use ocellus::zoo;
 use serde_json::Value;
 
-/// All outputs of one run on noise, in order, without what lies between pixels.
-fn outputs(graph: &Graph, options: &EngineOptions) -> Vec<Vec<f32>> {
-    let mut engine = Engine::new(graph, options).unwrap();
-    // Twice: the second run finds what the first has left in the arena.
-    for _ in 0..2 {
-        fill(&mut engine);
+/// The elements of an output, without what lies between pixels.
+fn elements(output: Output<'_>) -> Vec<f32> {
+    let channels = output.shape.nchw().map_or(1, |[_, c, _, _]| c);
+    let pixels = output.plane.data.chunks(output.plane.pitch.max(1));
+    pixels.flat_map(|pixel| &pixel[..channels]).copied().collect()
+}
+
+/// All outputs for some images, one after the other: each finds what those before it have left in the arena.
+fn one_by_one(engine: &mut Engine, images: usize) -> Vec<Vec<f32>> {
+    let size = engine.input_size();
+    let mut outputs = Vec::new();
+    for image in 0..images {
+        fill_input(engine.input(), size, image as u64);
         engine.run();
+        outputs.extend((0..engine.outputs()).map(|i| elements(engine.output(i))));
     }
-    let elements = |i: usize| {
-        let output = engine.output(i);
-        let channels = output.shape.nchw().map_or(1, |[_, c, _, _]| c);
-        let pixels = output.plane.data.chunks(output.plane.pitch.max(1));
-        pixels.flat_map(|pixel| &pixel[..channels]).copied().collect()
-    };
-    (0..engine.outputs()).map(elements).collect()
+    outputs
+}
+
+/// The same of one run; the run before it saw the images in another order.
+fn at_once(batch: &mut Batch) -> Vec<Vec<f32>> {
+    let (size, images) = (batch.input_size(), batch.images());
+    for turn in [1, 0] {
+        for image in 0..images {
+            fill_input(batch.input(image), size, ((image + turn) % images) as u64);
+        }
+        batch.run();
+    }
+    let of = |image: usize| (0..batch.outputs()).map(move |i| (image, i));
+    (0..images).flat_map(of).map(|(image, i)| elements(batch.output(image, i))).collect()
+}
+
+fn outputs(graph: &Graph, options: &EngineOptions) -> Vec<Vec<f32>> {
+    one_by_one(&mut Engine::new(graph, options).unwrap(), 1)
 }
 
 fn bits(outputs: &[Vec<f32>]) -> Vec<Vec<u32>> {
     outputs.iter().map(|output| output.iter().map(|x| x.to_bits()).collect()).collect()
 }
 
-/// The plainest engine, and every other way to run the same graph.
-fn assert_exact(graph: &Graph) {
+/// Ways to run a network: instruction set, threads, and whether tensors share memory.
+fn ways() -> Vec<(Isa, usize, bool)> {
+    let with = |isa| [(1, true), (2, true), (3, false)].map(|(threads, reuse)| (isa, threads, reuse));
+    Isa::available().into_iter().flat_map(with).collect()
+}
+
+/// Compares the plainest engine with other ways to run the same graph, image by image and as a batch.
+fn assert_exact(name: &str, graph: &Graph, images: usize, ways: &[(Isa, usize, bool)]) {
     let plain = EngineOptions { isa: Isa::Scalar, reuse: false, ..EngineOptions::default() };
-    let expected = bits(&outputs(graph, &plain));
+    let expected = bits(&one_by_one(&mut Engine::new(graph, &plain).unwrap(), images));
     assert!(expected.iter().flatten().any(|&word| word != 0));
-    for isa in Isa::available() {
-        for (threads, reuse) in [(1, true), (2, true), (3, false)] {
-            let options = EngineOptions { isa, threads, reuse, ..plain };
-            let same = bits(&outputs(graph, &options)) == expected;
-            assert!(same, "{isa}, {threads} threads, reuse {reuse}: other bytes than scalar");
-        }
+    assert_ne!(expected[0], expected[expected.len() / images], "{name}: two images alike");
+    for &(isa, threads, reuse) in ways {
+        let options = EngineOptions { isa, threads, reuse, ..plain };
+        let mut engine = Engine::new(graph, &options).unwrap();
+        let case = format!("{name}, {isa}, {threads} threads, reuse {reuse}");
+        assert!(bits(&one_by_one(&mut engine, images)) == expected, "{case}: other bytes than scalar");
+        let mut batch = engine.with_batch(images).unwrap();
+        assert!(bits(&at_once(&mut batch)) == expected, "{case}, batch: other bytes than scalar");
     }
 }
 
 #[test]
 fn a_made_network_gives_the_same_bytes_everywhere() {
-    assert_exact(&network());
+    assert_exact("made", &network(), 3, &ways());
 }
 
 #[test]
 fn a_real_network_gives_the_same_bytes_everywhere() {
     let Some(path) = shared("models/i8e.param") else { return };
-    assert_exact(&load(&path, &LoadOptions { size: Some([128, 160]) }).unwrap().graph);
+    let graph = load(&path, &LoadOptions { size: Some([128, 160]) }).unwrap().graph;
+    assert_exact("real", &graph, 3, &ways());
+}
+
+/// The architectures of the built-in set are those that users bring; each must keep the promise. Each takes
+/// another third of the ways, all instruction sets and all numbers of threads among them.
+#[test]
+fn every_built_in_network_gives_the_same_bytes_everywhere() {
+    for (at, network) in zoo::NETWORKS.iter().enumerate() {
+        let graph = zoo::quantized(&network.graph([64; 2]).unwrap(), 3).unwrap();
+        let turn = |(i, way)| ((i / 3 + i + at) % 3 == 0).then_some(way);
+        let ways: Vec<_> = ways().into_iter().enumerate().filter_map(turn).collect();
+        assert_exact(network.name, &graph, 2, &ways);
+    }
+}
+
+/// Fewer images than threads, and more.
+#[test]
+fn a_batch_may_have_any_size() {
+    let options = EngineOptions { threads: 2, ..EngineOptions::default() };
+    for images in [1, 3, 5] {
+        let mut batch = Engine::new(&network(), &options).unwrap().with_batch(images).unwrap();
+        let size = batch.input_size();
+        (0..images).for_each(|image| fill_input(batch.input(image), size, 0));
+        batch.run();
+        let first = elements(batch.output(0, 0));
+        assert!((1..images).all(|image| elements(batch.output(image, 0)) == first), "{images} images");
+    }
+    for (images, words) in [(0, "1 to 1024"), (1025, "1 to 1024")] {
+        let refused = Engine::new(&network(), &options).unwrap().with_batch(images);
+        assert!(refused.err().unwrap().to_string().contains(words));
+    }
 }
 
 /// A float network promises the same bytes on one machine: no sum depends on how the rows are shared.
@@ -62,12 +121,15 @@ fn float_does_not_depend_on_the_number_of_threads() {
     let run = |threads, reuse| {
         let options =
             EngineOptions { precision: Precision::Fp32, threads, reuse, ..EngineOptions::default() };
-        bits(&outputs(&graph, &options))
+        bits(&one_by_one(&mut Engine::new(&graph, &options).unwrap(), 3))
     };
     let expected = run(1, false);
     for threads in [1, 2, 3] {
         assert!(run(threads, true) == expected, "{threads} threads");
     }
+    let options = EngineOptions { precision: Precision::Fp32, threads: 2, ..EngineOptions::default() };
+    let mut batch = Engine::new(&graph, &options).unwrap().with_batch(3).unwrap();
+    assert!(bits(&at_once(&mut batch)) == expected, "a batch");
 }
 
 /// Int8 is an approximation of the float network, and the only one: 8 bits and seven layers of rounding

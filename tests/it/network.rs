@@ -1,6 +1,6 @@
 //! A small int8 network with every kind of step that matters, made here: the tests of exactness need no file.
 
-use ocellus::engine::{Engine, Input};
+use ocellus::engine::Input;
 use ocellus::graph::{Binary, Graph, Op, PoolKind, ResizeCoords, ResizeMode, Unary, ValueId, WindowAttrs};
 use ocellus::tensor::{Data, Quant, Shape, Tensor};
 
@@ -123,13 +123,13 @@ pub fn network() -> Graph {
     b.graph
 }
 
-/// Fills the input with noise, the same real numbers in either element type.
-pub fn fill(engine: &mut Engine) {
-    let [height, width] = engine.input_size();
-    let mut dice = Dice(2);
+/// Fills the input of `[height, width]` with noise, image `number` of endlessly many: the same real numbers in
+/// either element type.
+pub fn fill_input(input: Input<'_>, [height, width]: [usize; 2], number: u64) {
+    let mut dice = Dice(2 + number);
     let mut noise: Vec<f32> = Vec::with_capacity(height * width * 3);
     noise.resize_with(height * width * 3, || dice.roll(256) as f32 / 255.0);
-    match engine.input() {
+    match input {
         Input::Codes(plane, quant) => {
             for (pixel, reals) in plane.data.chunks_mut(plane.pitch).zip(noise.chunks(3)) {
                 pixel.iter_mut().zip(reals).for_each(|(code, &real)| *code = quant.quantize(real));

@@ -23,7 +23,14 @@ impl Ran {
 
 /// Runs `ocellus` with these arguments.
 pub fn ocellus(arguments: &[&dyn AsRef<OsStr>]) -> Ran {
-    run(Command::new(env!("CARGO_BIN_EXE_ocellus")).args(arguments.iter().map(|a| a.as_ref())))
+    ocellus_with(&[], arguments)
+}
+
+/// As [`ocellus`], with these environment variables.
+pub fn ocellus_with(variables: &[(&str, &str)], arguments: &[&dyn AsRef<OsStr>]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ocellus"));
+    command.args(arguments.iter().map(|a| a.as_ref())).env_remove("OCELLUS_ISA");
+    run(command.envs(variables.iter().copied()))
 }
 
 /// As [`ocellus`], with at most a second of CPU time and 200 MB of address space where the system can

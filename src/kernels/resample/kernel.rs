@@ -47,9 +47,9 @@ pub(super) fn kernel(isa: Isa) -> Option<Kernel> {
         #[cfg(target_arch = "x86_64")]
         Isa::AvxVnni => Some(super::avx2::AVX_VNNI),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Vnni => Some(super::avx512vnni::KERNEL),
+        Isa::Avx512Vnni | Isa::Amx => Some(super::avx512vnni::KERNEL),
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon | Isa::Dotprod => Some(super::neon::KERNEL),
+        Isa::Neon | Isa::Dotprod | Isa::I8mm => Some(super::neon::KERNEL),
         _ => None,
     }
 }

@@ -1,0 +1,52 @@
+//! From a picture to the network's input: resize, padding and quantization in one pass.
+//!
+//! This pass has no scalar reference; its results are tested against Pillow's and OpenCV's in `src/image`. Here a
+//! picture of the network's size must be looked up pixel by pixel, and one of a single colour keep it.
+
+use crate::operands::{Tensor, noise};
+use criterion::{Criterion, Throughput};
+use ocellus::image::{Frame, Interpolation, Letterbox, Preprocess};
+use ocellus::tensor::Quant;
+
+const NETWORK: usize = 320;
+
+/// From a camera's picture, as Pillow and as OpenCV resize it.
+pub fn all(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group(format!("letterbox to {NETWORK}x{NETWORK}"));
+    group.throughput(Throughput::Elements((3 * NETWORK * NETWORK) as u64));
+    for (name, interpolation) in [("antialias", Interpolation::Antialias), ("linear", Interpolation::Linear)]
+    {
+        let preprocess = Preprocess { interpolation, ..Preprocess::default() };
+        let grid = Quant::from_range(0.0, 1.0).expect("a range of numbers");
+        let table = preprocess.code_table(grid);
+        let fit = |frame: &Frame| {
+            let mut letterbox = Letterbox::new([frame.height, frame.width], [NETWORK; 2], &preprocess)
+                .expect("sizes within the limits");
+            let mut result = Tensor::new(NETWORK * NETWORK, 3);
+            letterbox.run(frame, &table, result.plane_mut()).expect("the frame has its size");
+            (letterbox, result)
+        };
+        let same = picture(NETWORK, NETWORK, noise(1));
+        let looked_up = same.rgb.iter().enumerate().map(|(i, &x)| table[i % 3][usize::from(x)]);
+        let result = fit(&same).1;
+        assert!(looked_up.eq(colours(&result)), "{name}: a picture of the same size has other codes");
+        let (mut letterbox, mut result) = fit(&picture(640, 480, || 77));
+        let middle = colours(&result).skip(3 * NETWORK * 40).take(3 * NETWORK * 240);
+        assert!(middle.eq((0..3 * NETWORK * 240).map(|i| table[i % 3][77])), "{name}: one colour became two");
+        let frame = picture(640, 480, noise(2));
+        group.bench_function(format!("640x480 {name}"), |b| {
+            b.iter(|| letterbox.run(&frame, &table, result.plane_mut()));
+        });
+    }
+    group.finish();
+}
+
+fn picture(width: usize, height: usize, mut value: impl FnMut() -> i8) -> Frame {
+    let rgb = (0..3 * width * height).map(|_| value() as u8).collect();
+    Frame::new(width, height, rgb).expect("as many bytes as pixels")
+}
+
+/// The codes of all pixels, without the byte between them.
+fn colours(pixels: &Tensor<i8>) -> impl Iterator<Item = i8> {
+    pixels.as_slice().chunks(4).flat_map(|pixel| pixel[..3].to_vec())
+}
