@@ -3,7 +3,7 @@
 use super::{Kernels, depthwise, i8mm, neon, tile};
 use crate::kernels::CodeRange;
 use crate::kernels::dot::Dot;
-use crate::kernels::gemm::{Operands, sums_of_dots};
+use crate::kernels::gemm::{self, Operands};
 use crate::kernels::isa::Isa;
 use std::arch::aarch64::*;
 use std::arch::asm;
@@ -105,7 +105,7 @@ impl<const MATRIX: bool> Dot for Dotprod<MATRIX> {
         unsafe {
             match MATRIX {
                 true => i8mm::sums(operands),
-                false => sums_of_dots(self, operands),
+                false => gemm::sums_of_dots(self, operands),
             }
         }
     }
