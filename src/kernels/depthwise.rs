@@ -35,7 +35,7 @@ impl Layout {
         Layout {
             columns: window.reach(1),
             row_groups: row_groups(window),
-            group_bytes: padded.max(BLOCK) * CHANNEL_GROUP,
+            group_bytes: padded.next_multiple_of(BLOCK) * CHANNEL_GROUP,
             channels: channels.next_multiple_of(CHANNEL_GROUP),
         }
     }
@@ -339,9 +339,14 @@ pub(crate) unsafe fn sums_of_dots<D: Dot, const P: usize, const NV: usize>(
             *acc = dot.load(of.bias.add(v * D::LANES));
         }
         let mut acc = [first; P];
-        for kx in 0..of.columns {
-            for group in 0..of.groups {
-                let at = of.taps.add(kx * of.column_bytes + group * of.group_bytes);
+        // Of most kernels a column is one group: the loop over the columns is then the inner one.
+        let (outer, inner) = match of.groups {
+            1 => ((1, 0), (of.columns, of.column_bytes)),
+            groups => ((of.columns, of.column_bytes), (groups, of.group_bytes)),
+        };
+        for i in 0..outer.0 {
+            for j in 0..inner.0 {
+                let at = of.taps.add(i * outer.1 + j * inner.1);
                 let mut w = [dot.groups(weights); NV];
                 for (v, w) in w.iter_mut().enumerate() {
                     *w = dot.groups(weights.add(v * vector_bytes));

@@ -119,6 +119,14 @@ impl<const MATRIX: bool> Dot for Dotprod<MATRIX> {
         }
     }
 
+    const WIDE: usize = usize::MAX;
+
+    #[inline(always)]
+    unsafe fn interleave_wide(self, rows: [*const u8; 4], count: usize, to: *mut u8) {
+        // SAFETY: the caller's.
+        unsafe { neon::interleave_wide(self, rows, count, to) }
+    }
+
     #[inline(always)]
     unsafe fn store_codes<const NV: usize>(
         self,
