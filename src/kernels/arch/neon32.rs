@@ -17,7 +17,8 @@ use std::arch::asm;
 #[derive(Clone, Copy)]
 struct Neon;
 
-/// The bits of a vector: what the compiler moves in two steps instead of four or sixteen.
+/// The bits of a vector: what the compiler moves in two steps instead of four or sixteen, and aligned for
+/// `vldmia` and `vstmia`, which want whole words.
 type Bits = [f64; 2];
 
 /// The door to a tile of two pixels and panels of `$vectors` vectors.
@@ -320,13 +321,14 @@ impl Dot for Neon {
     #[inline(always)]
     unsafe fn sums<const MR: usize, const NV: usize>(self, operands: Operands) -> [[Bits; NV]; MR] {
         let mut sums = [[[0.0; 2]; NV]; MR];
+        let to = sums.as_mut_ptr();
         for pixel in (0..MR).step_by(2) {
             // A pixel without a partner is its own.
             let both = [pixel, (pixel + 1).min(MR - 1)];
             // SAFETY: the caller's.
             unsafe {
                 let pixels = both.map(|pixel| operands.taps.add(pixel * operands.step));
-                sums_of_two(operands, pixels, both.map(|pixel| sums.as_mut_ptr().add(pixel)));
+                sums_of_two(operands, pixels, both.map(|pixel| to.add(pixel)));
             }
         }
         sums
