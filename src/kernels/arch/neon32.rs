@@ -4,12 +4,13 @@
 //! as much as it can: all sums of two pixels, or all that becomes of a pixel's sums.
 
 use super::{Kernels, Tile, scalar};
+use crate::kernels::collect::{self, Collect, Shuffle};
 use crate::kernels::depthwise::{self, Columns};
 use crate::kernels::dot::Dot;
 use crate::kernels::gemm::Operands;
 use crate::kernels::isa::Isa;
 use crate::kernels::job::Job;
-use crate::kernels::{CodeRange, gemm};
+use crate::kernels::{CodeRange, Plane, PlaneMut, gemm};
 use crate::limits::CHANNEL_GROUP;
 use std::arch::asm;
 
@@ -37,6 +38,12 @@ fn depthwise(job: &mut Job<'_>) {
     unsafe { depthwise::conv::<_, 4>(Neon, job) }
 }
 
+/// See [`collect::Run`].
+fn collect(of: &Collect, src: &[Plane<'_, i8>], dst: PlaneMut<'_, i8>, count: usize) {
+    // SAFETY: who runs this has the instruction set, and planes that are large enough.
+    unsafe { collect::shuffle(Neon, of, src, dst, count) }
+}
+
 /// `None` where the CPU lacks the instruction set.
 pub(super) fn kernels() -> Option<Kernels> {
     Isa::Neon.is_available().then_some(Kernels {
@@ -53,7 +60,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         depthwise_name: "neon-depthwise-4x16",
         depthwise,
         look_up: scalar::look_up,
-        collect: None,
+        collect: Some((Neon::BYTES, collect)),
     })
 }
 
@@ -448,6 +455,49 @@ impl Dot for Neon {
         for i in 0..count {
             // SAFETY: the caller's; `i` is below `count`.
             unsafe { to.add(i).write(*acc.as_ptr().cast::<i32>().add(i) as f32 * *multiplier.add(i)) };
+        }
+    }
+}
+
+impl Shuffle for Neon {
+    const BYTES: usize = 16;
+    type Block = Bits;
+
+    #[inline(always)]
+    fn zero(self) -> Bits {
+        [0.0; 2]
+    }
+
+    #[inline(always)]
+    unsafe fn pick(self, mut to: Bits, from: *const i8, indices: *const u8) -> Bits {
+        // SAFETY: the caller's. The instruction leaves a place alone whose index is outside of the vector.
+        unsafe {
+            asm!(
+                ".fpu neon",
+                "vld1.8 {{d0, d1}}, [{from}]",
+                "vld1.8 {{d2, d3}}, [{indices}]",
+                "vldmia {to}, {{d4, d5}}",
+                "vtbx.8 d4, {{d0, d1}}, d2",
+                "vtbx.8 d5, {{d0, d1}}, d3",
+                "vstmia {to}, {{d4, d5}}",
+                from = in(reg) from,
+                indices = in(reg) indices,
+                to = in(reg) &mut to,
+                clobber_abi("C"),
+                options(nostack),
+            );
+        }
+        to
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, block: Bits, to: *mut i8, count: usize) {
+        // SAFETY: the caller's.
+        unsafe {
+            match count {
+                16 => to.cast::<Bits>().write_unaligned(block),
+                _ => to.copy_from_nonoverlapping(block.as_ptr().cast(), count),
+            }
         }
     }
 }
