@@ -4,6 +4,8 @@
 #     cross/count.sh CPU MODEL PICTURE [detect's options ...]
 #     cross/count.sh cortex-a72 v5lite-e.param bus.jpg --isa neon
 #
+# CPU is one that qemu knows; cortex-a7 is a 32-bit one.
+#
 # Needs no hardware and says the same each time. What a run takes once, such as loading, is subtracted: the
 # program runs with the picture once and three times, and half of the difference is reported.
 set -euo pipefail
@@ -12,7 +14,11 @@ set -euo pipefail
 [ $# -ge 3 ] || fail "usage: cross/count.sh CPU MODEL PICTURE [detect's options ...]"
 cpu=$1 model=$2 picture=$3
 shift 3
-target=$(target_of aarch64)
+target=$(target_of_cpu "$cpu")
+case $target in
+    armv7*) emulator=(qemu-arm -L /usr/arm-linux-gnueabihf) ;;
+    *) emulator=(qemu-aarch64 -L /usr/aarch64-linux-gnu) ;;
+esac
 out=$root/target-cross/count
 mkdir -p "$out"
 gcc -O2 -shared -fPIC -o "$out/icount.so" "$root/cross/icount.c"
@@ -21,7 +27,7 @@ cargo_for "$target" build --locked --quiet --bin ocellus --profile count \
     --config "profile.count.inherits = 'release'" --config 'profile.count.strip = false'
 
 count() {
-    nice qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu "$cpu" -plugin "$out/icount.so,top=100000" -d plugin \
+    nice "${emulator[@]}" -cpu "$cpu" -plugin "$out/icount.so,top=100000" -d plugin \
         -D "$out/log" "$root/target-cross/$target/count/ocellus" detect --threads 1 --format json \
         --model "$model" "${options[@]}" "$@" >/dev/null
     c++filt -s rust <"$out/log"

@@ -30,6 +30,14 @@ target_of() {
     esac
 }
 
+# The Rust target of an emulated CPU.
+target_of_cpu() {
+    case $1 in
+        cortex-a7 | cortex-a8 | cortex-a9 | cortex-a15) target_of armv7 ;;
+        *) target_of aarch64 ;;
+    esac
+}
+
 # has_std RUSTC TARGET: whether that compiler has a standard library for the target.
 has_std() {
     local lib

@@ -12,10 +12,7 @@ set -euo pipefail
 export PROPTEST_CASES=${PROPTEST_CASES:-32}
 [ $# -gt 0 ] || set -- cortex-a53 cortex-a72 cortex-a76 max cortex-a7
 for cpu in "$@"; do
-    case $cpu in
-        cortex-a7 | cortex-a15) target=$(target_of armv7) ;;
-        *) target=$(target_of aarch64) ;;
-    esac
+    target=$(target_of_cpu "$cpu")
     echo "== $cpu ($target)"
     # --nocapture: the tests print once which instruction sets they run on.
     QEMU_CPU=$cpu cargo_for "$target" test --locked --release -p ocellus --lib "${FILTER-kernels}" \

@@ -35,7 +35,7 @@ impl Layout {
         Layout {
             columns: window.reach(1),
             row_groups: row_groups(window),
-            group_bytes: padded.max(BLOCK) * CHANNEL_GROUP,
+            group_bytes: padded.next_multiple_of(BLOCK) * CHANNEL_GROUP,
             channels: channels.next_multiple_of(CHANNEL_GROUP),
         }
     }
@@ -283,30 +283,77 @@ unsafe fn accumulate<D: Dot, const P: usize, const NV: usize>(
     x: usize,
 ) -> [[D::Acc; NV]; P] {
     let window = job.window;
-    let vector_bytes = D::LANES * CHANNEL_GROUP;
     let step = window.stride[1] * layout.column_bytes();
-    let tap = window.dilation[1] * layout.column_bytes();
     // SAFETY: `scratch` holds all columns with their channels in whole vectors; the packed weights have `NV`
     // vectors for each kernel column and row group, the bias `NV` vectors from the panel's channel on.
     unsafe {
-        let bias = packed.bias.as_ptr().add(panel.channel);
-        let mut first = [dot.load(bias); NV];
+        dot.depthwise_sums(Columns {
+            taps: job.scratch.as_ptr().add(panel.channel * CHANNEL_GROUP + x * step),
+            step,
+            columns: window.kernel[1],
+            column_bytes: window.dilation[1] * layout.column_bytes(),
+            groups: layout.row_groups,
+            group_bytes: layout.group_bytes,
+            weights: packed.weights.as_slice().as_ptr().add(panel.channel * packed.row_bytes()),
+            bias: packed.bias.as_ptr().add(panel.channel),
+        })
+    }
+}
+
+/// What the micro-kernel multiplies: some output pixels and the vectors of a panel.
+#[derive(Clone, Copy)]
+pub(crate) struct Columns {
+    /// The first pixel's first vector of groups.
+    pub(crate) taps: *const u8,
+    /// Bytes from pixel to pixel.
+    pub(crate) step: usize,
+    /// Kernel columns.
+    pub(crate) columns: usize,
+    /// Bytes from one to the next.
+    pub(crate) column_bytes: usize,
+    /// Groups of four kernel rows.
+    pub(crate) groups: usize,
+    /// Bytes from one to the next.
+    pub(crate) group_bytes: usize,
+    /// For each row group of each column the vectors of the panel.
+    pub(crate) weights: *const u8,
+    /// The vectors of the panel.
+    pub(crate) bias: *const i32,
+}
+
+/// [`Dot::depthwise_sums`] by [`Dot::dot`].
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub(crate) unsafe fn sums_of_dots<D: Dot, const P: usize, const NV: usize>(
+    dot: D,
+    of: Columns,
+) -> [[D::Acc; NV]; P] {
+    let vector_bytes = D::LANES * CHANNEL_GROUP;
+    let mut weights = of.weights;
+    // SAFETY: the caller's.
+    unsafe {
+        let mut first = [dot.load(of.bias); NV];
         for (v, acc) in first.iter_mut().enumerate() {
-            *acc = dot.load(bias.add(v * D::LANES));
+            *acc = dot.load(of.bias.add(v * D::LANES));
         }
         let mut acc = [first; P];
-        let columns = job.scratch.as_ptr().add(panel.channel * CHANNEL_GROUP + x * step);
-        let mut weights = packed.weights.as_slice().as_ptr().add(panel.channel * packed.row_bytes());
-        for kx in 0..window.kernel[1] {
-            for group in 0..layout.row_groups {
-                let at = columns.add(kx * tap + group * layout.group_bytes);
+        // Of most kernels a column is one group: the loop over the columns is then the inner one.
+        let (outer, inner) = match of.groups {
+            1 => ((1, 0), (of.columns, of.column_bytes)),
+            groups => ((of.columns, of.column_bytes), (groups, of.group_bytes)),
+        };
+        for i in 0..outer.0 {
+            for j in 0..inner.0 {
+                let at = of.taps.add(i * outer.1 + j * inner.1);
                 let mut w = [dot.groups(weights); NV];
                 for (v, w) in w.iter_mut().enumerate() {
                     *w = dot.groups(weights.add(v * vector_bytes));
                 }
                 for (p, acc) in acc.iter_mut().enumerate() {
                     for (v, (acc, w)) in acc.iter_mut().zip(w).enumerate() {
-                        *acc = dot.dot(*acc, dot.groups(at.add(p * step + v * vector_bytes)), w);
+                        *acc = dot.dot(*acc, dot.groups(at.add(p * of.step + v * vector_bytes)), w);
                     }
                 }
                 weights = weights.add(NV * vector_bytes);

@@ -1,7 +1,8 @@
 //! What an instruction set supplies: one vector type, one instruction, and how its results leave it.
 
 use super::CodeRange;
-use super::gemm::{Operands, sums_of_dots};
+use super::depthwise::{self, Columns};
+use super::gemm::{self, Operands};
 
 /// A vector of `i32` accumulators with the int8 dot product of one instruction set.
 ///
@@ -71,7 +72,17 @@ pub(crate) trait Dot: Copy {
     #[inline(always)]
     unsafe fn sums<const MR: usize, const NV: usize>(self, operands: Operands) -> [[Self::Acc; NV]; MR] {
         // SAFETY: the caller's.
-        unsafe { sums_of_dots(self, operands) }
+        unsafe { gemm::sums_of_dots(self, operands) }
+    }
+
+    /// The same of `P` pixels of a depthwise convolution.
+    ///
+    /// # Safety
+    /// What `of` says is readable.
+    #[inline(always)]
+    unsafe fn depthwise_sums<const P: usize, const NV: usize>(self, of: Columns) -> [[Self::Acc; NV]; P] {
+        // SAFETY: the caller's.
+        unsafe { depthwise::sums_of_dots(self, of) }
     }
 
     /// Vectors of groups: group `i` is byte `i` of each row, all flipped.

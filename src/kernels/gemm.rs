@@ -348,7 +348,7 @@ pub(crate) unsafe fn sums_of_dots<D: Dot, const MR: usize, const NV: usize>(
     unsafe {
         let mut acc = biases(dot, operands);
         for _ in 0..operands.lines {
-            let (mut at, end) = (line, line.add(groups * CHANNEL_GROUP));
+            let mut at = line;
             for _ in 0..groups / D::STEP {
                 add_group::<0, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
                 if D::STEP == 4 {
@@ -359,9 +359,18 @@ pub(crate) unsafe fn sums_of_dots<D: Dot, const MR: usize, const NV: usize>(
                 at = at.add(D::STEP * CHANNEL_GROUP);
             }
             // Fewer than a step.
-            while D::STEP > 1 && at < end {
-                add_group::<0, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
-                at = at.add(CHANNEL_GROUP);
+            match groups % D::STEP {
+                0 => {}
+                1 => add_group::<0, D, MR, NV>(dot, &mut acc, (at, step), &mut weights),
+                2 => {
+                    add_group::<0, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
+                    add_group::<1, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
+                }
+                _ => {
+                    add_group::<0, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
+                    add_group::<1, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
+                    add_group::<2, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
+                }
             }
             line = line.wrapping_add(operands.line_bytes);
         }

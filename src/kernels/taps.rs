@@ -217,6 +217,10 @@ fn copy_lines(from: &[u8], to: &mut [u8], (count, len): (usize, usize), steps: [
 /// The last piece overlaps its neighbour: a loop over the rest would cost more than all the others.
 #[inline(always)]
 fn copy_flipped(from: &[u8], flip: u8, to: &mut [u8]) {
+    // Here the compiler has no vectors, but the C library's copy has.
+    if cfg!(target_arch = "arm") && flip == 0 {
+        return to.copy_from_slice(from);
+    }
     match to.len() {
         64.. => flip_pieces::<64>(from, flip, to),
         32.. => flip_pieces::<32>(from, flip, to),

@@ -3,7 +3,7 @@
 use super::{Feed, Kernels, depthwise, i8mm, neon, tile};
 use crate::kernels::CodeRange;
 use crate::kernels::dot::Dot;
-use crate::kernels::gemm::{Operands, sums_of_dots};
+use crate::kernels::gemm::{self, Operands};
 use crate::kernels::isa::Isa;
 use std::arch::aarch64::*;
 use std::arch::asm;
@@ -105,7 +105,7 @@ impl<const MATRIX: bool> Dot for Dotprod<MATRIX> {
         unsafe {
             match MATRIX {
                 true => i8mm::sums(operands),
-                false => sums_of_dots(self, operands),
+                false => gemm::sums_of_dots(self, operands),
             }
         }
     }
@@ -117,6 +117,14 @@ impl<const MATRIX: bool> Dot for Dotprod<MATRIX> {
             let [a, b, c, d] = rows.map(|row| vld1q_u8(row.as_ptr()));
             vst4q_u8(to.as_mut_ptr(), uint8x16x4_t(a, b, c, d));
         }
+    }
+
+    const WIDE: usize = usize::MAX;
+
+    #[inline(always)]
+    unsafe fn interleave_wide(self, rows: [*const u8; 4], count: usize, to: *mut u8) {
+        // SAFETY: the caller's.
+        unsafe { neon::interleave_wide(self, rows, count, to) }
     }
 
     #[inline(always)]

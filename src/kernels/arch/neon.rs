@@ -130,6 +130,34 @@ unsafe fn store_first(mut codes: int8x16_t, mut to: *mut i8, count: usize) {
     }
 }
 
+/// [`Dot::interleave_wide`] in blocks of 16; the last one may overlap its neighbour.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub(super) unsafe fn interleave_wide<D: Dot>(dot: D, rows: [*const u8; 4], count: usize, to: *mut u8) {
+    // SAFETY: the caller's; `at` is at most `count - 16`, and fewer than 16 bytes are copied first.
+    unsafe {
+        let block = |rows: [*const u8; 4], at: usize| {
+            let [a, b, c, d] = rows.map(|row| &*row.add(at).cast::<[u8; 16]>());
+            dot.interleave([a, b, c, d], &mut *to.add(4 * at).cast());
+        };
+        if count < 16 {
+            let mut short = [[0; 16]; 4];
+            for (short, row) in short.iter_mut().zip(rows) {
+                short.as_mut_ptr().copy_from_nonoverlapping(row, count);
+            }
+            return block(short.each_ref().map(|row| row.as_ptr()), 0);
+        }
+        let mut at = 0;
+        while at + 16 < count {
+            block(rows, at);
+            at += 16;
+        }
+        block(rows, count - 16);
+    }
+}
+
 /// Scales vectors of four accumulators and stores `count` numbers.
 ///
 /// # Safety
@@ -213,6 +241,14 @@ impl Dot for Neon {
             vst1q_s64(to.add(4), vzip1q_s64(ab_high, cd_high));
             vst1q_s64(to.add(6), vzip2q_s64(ab_high, cd_high));
         }
+    }
+
+    const WIDE: usize = usize::MAX;
+
+    #[inline(always)]
+    unsafe fn interleave_wide(self, rows: [*const u8; 4], count: usize, to: *mut u8) {
+        // SAFETY: the caller's.
+        unsafe { interleave_wide(self, rows, count, to) }
     }
 
     #[inline(always)]

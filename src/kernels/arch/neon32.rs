@@ -4,11 +4,13 @@
 //! as much as it can: all sums of two pixels, or all that becomes of a pixel's sums.
 
 use super::{Feed, Kernels, Tile, scalar};
+use crate::kernels::collect::{self, Collect, Shuffle};
+use crate::kernels::depthwise::{self, Columns};
 use crate::kernels::dot::Dot;
 use crate::kernels::gemm::{Operands, Shape};
 use crate::kernels::isa::Isa;
 use crate::kernels::job::Job;
-use crate::kernels::{CodeRange, depthwise, gemm};
+use crate::kernels::{CodeRange, Plane, PlaneMut, gemm};
 use crate::limits::CHANNEL_GROUP;
 use std::arch::asm;
 
@@ -16,8 +18,9 @@ use std::arch::asm;
 #[derive(Clone, Copy)]
 struct Neon;
 
-/// A vector of accumulators.
-type Acc = [i32; 4];
+/// The bits of a vector: what the compiler moves in two steps instead of four or sixteen, and aligned for
+/// `vldmia` and `vstmia`, which want whole words.
+type Bits = [f64; 2];
 
 /// The door to a tile of two pixels and panels of `$vectors` vectors.
 macro_rules! tile {
@@ -33,6 +36,12 @@ macro_rules! tile {
 fn depthwise(job: &mut Job<'_>) {
     // SAFETY: who runs this has the instruction set.
     unsafe { depthwise::conv::<_, 4>(Neon, job) }
+}
+
+/// See [`collect::Run`].
+fn collect(of: &Collect, src: &[Plane<'_, i8>], dst: PlaneMut<'_, i8>, count: usize) {
+    // SAFETY: who runs this has the instruction set, and planes that are large enough.
+    unsafe { collect::shuffle(Neon, of, src, dst, count) }
 }
 
 /// `None` where the CPU lacks the instruction set.
@@ -51,7 +60,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         depthwise_name: "neon-depthwise-4x16",
         depthwise,
         look_up: scalar::look_up,
-        collect: None,
+        collect: Some((Neon::BYTES, collect)),
     })
 }
 
@@ -113,8 +122,8 @@ macro_rules! sums_of_two {
             "add r1, r1, {gap}",
             "subs r3, r3, #1",
             "bne 3b",
-            concat!("vstmia r12!, {{", $first, "}}"),
-            concat!("vstmia r12, {{", $second, "}}"),
+            concat!("vstmia {to_first}, {{", $first, "}}"),
+            concat!("vstmia {to_second}, {{", $second, "}}"),
             bias = in(reg) $operands.bias,
             groups = in(reg) $operands.groups,
             gap = in(reg) $operands.line_bytes.wrapping_sub($operands.groups * CHANNEL_GROUP),
@@ -122,10 +131,71 @@ macro_rules! sums_of_two {
             inout("r0") $pixels[0] => _,
             inout("r1") $pixels[1] => _,
             inout("r3") $operands.lines => _,
-            inout("r12") $to => _,
+            to_first = in(reg) $to[0],
+            to_second = in(reg) $to[1],
             out("r14") _,
             out("d8") _, out("d9") _, out("d10") _, out("d11") _,
             out("d12") _, out("d13") _, out("d14") _, out("d15") _,
+            clobber_abi("C"),
+            options(nostack),
+        )
+    };
+}
+
+/// As [`add_group`] for one pixel of a depthwise convolution, whose groups are not broadcast.
+#[rustfmt::skip]
+macro_rules! add_vectors {
+    ($a:literal) => {
+        concat!(
+            "vld1.8 {{d0, d1}}, [r2]!
+            vld1.8 {{d4, d5}}, [r0]!
+            vmull.s8 q12, d0, d4
+            vmlal.s8 q12, d1, d5
+            vpadal.s16 ", $a, ", q12
+            "
+        )
+    };
+    ($a:literal $b:literal) => {
+        concat!(
+            "vld1.8 {{d0, d1, d2, d3}}, [r2]!
+            vld1.8 {{d4, d5, d6, d7}}, [r0]!
+            vmull.s8 q12, d0, d4
+            vmull.s8 q13, d2, d6
+            vmlal.s8 q12, d1, d5
+            vmlal.s8 q13, d3, d7
+            vpadal.s16 ", $a, ", q12
+            vpadal.s16 ", $b, ", q13
+            "
+        )
+    };
+}
+
+/// The sums of a pixel of a depthwise convolution: the loop over columns and row groups around `$vectors`.
+macro_rules! depthwise_sums {
+    ($of:expr, $taps:expr, $to:expr, $registers:literal, $count:literal, $($vectors:expr),*) => {
+        asm!(
+            ".fpu neon",
+            concat!("vldmia {bias}, {{", $registers, "}}"),
+            "3:",
+            "mov r14, {groups}",
+            "4:",
+            $($vectors,)*
+            "add r0, r0, {group_gap}",
+            "subs r14, r14, #1",
+            "bne 4b",
+            "add r0, r0, {column_gap}",
+            "subs r3, r3, #1",
+            "bne 3b",
+            concat!("vstmia {to}, {{", $registers, "}}"),
+            bias = in(reg) $of.bias,
+            groups = in(reg) $of.groups,
+            group_gap = in(reg) $of.group_bytes.wrapping_sub(16 * $count),
+            column_gap = in(reg) $of.column_bytes.wrapping_sub($of.groups * $of.group_bytes),
+            to = in(reg) $to,
+            inout("r0") $taps => _,
+            inout("r2") $of.weights => _,
+            inout("r3") $of.columns => _,
+            out("r14") _,
             clobber_abi("C"),
             options(nostack),
         )
@@ -169,14 +239,12 @@ macro_rules! codes {
     };
 }
 
-/// The sums of the pixels whose taps begin at `pixels`.
+/// Puts the sums of the pixels whose taps begin at `pixels` at `to`; the second may be the first.
 ///
 /// # Safety
 /// As [`Dot::sums`] with `NV` vectors.
 #[inline(always)]
-unsafe fn sums_of_two<const NV: usize>(operands: Operands, pixels: [*const u8; 2]) -> [[Acc; NV]; 2] {
-    let mut sums = [[[0; 4]; NV]; 2];
-    let to = sums.as_mut_ptr();
+unsafe fn sums_of_two<const NV: usize>(operands: Operands, pixels: [*const u8; 2], to: [*mut [Bits; NV]; 2]) {
     // SAFETY: the caller's; the assembly stores `NV` vectors for each pixel.
     unsafe {
         match NV {
@@ -203,7 +271,6 @@ unsafe fn sums_of_two<const NV: usize>(operands: Operands, pixels: [*const u8; 2
             _ => unreachable!("a panel of {NV} vectors"),
         }
     }
-    sums
 }
 
 /// 1.5 · 2²³: see [`elementwise`](crate::kernels::elementwise). 32-bit NEON has no rounding conversion.
@@ -213,30 +280,30 @@ impl Dot for Neon {
     const LANES: usize = 4;
     const HALVES: bool = true;
     const FLIP: u8 = 0;
-    type Acc = Acc;
-    type Groups = [[[u8; 2]; 4]; 2];
+    type Acc = Bits;
+    type Groups = Bits;
 
     #[inline(always)]
-    unsafe fn load(self, from: *const i32) -> Acc {
+    unsafe fn load(self, from: *const i32) -> Bits {
         // SAFETY: the caller's.
-        unsafe { from.cast::<Acc>().read_unaligned() }
+        unsafe { from.cast::<Bits>().read_unaligned() }
     }
 
     #[inline(always)]
-    unsafe fn groups(self, from: *const u8) -> Self::Groups {
+    unsafe fn groups(self, from: *const u8) -> Bits {
         // SAFETY: the caller's.
-        unsafe { from.cast::<Self::Groups>().read_unaligned() }
+        unsafe { from.cast::<Bits>().read_unaligned() }
     }
 
     #[inline(always)]
-    unsafe fn broadcast(self, from: *const u8) -> Self::Groups {
+    unsafe fn broadcast(self, from: *const u8) -> Bits {
         // SAFETY: the caller's.
-        let halves = unsafe { from.cast::<[[u8; 2]; 2]>().read_unaligned() };
-        halves.map(|half| [half; 4])
+        let [first, second] = unsafe { from.cast::<[u16; 2]>().read_unaligned() };
+        [first, second].map(|half| f64::from_bits(u64::from(half) * 0x1_0001_0001_0001))
     }
 
     #[inline(always)]
-    fn dot(self, mut acc: Acc, activations: Self::Groups, weights: Self::Groups) -> Acc {
+    fn dot(self, mut acc: Bits, activations: Bits, weights: Bits) -> Bits {
         // SAFETY: `self` proves the CPU; the vectors have 16 bytes.
         unsafe {
             asm!(
@@ -259,16 +326,53 @@ impl Dot for Neon {
     }
 
     #[inline(always)]
-    unsafe fn sums<const MR: usize, const NV: usize>(self, operands: Operands) -> [[Acc; NV]; MR] {
-        let mut sums = [[[0; 4]; NV]; MR];
-        for (pair, sums) in sums.chunks_mut(2).enumerate() {
-            // SAFETY: the caller's; a pixel without a partner is its own.
-            let two = unsafe {
-                let first = operands.taps.add(2 * pair * operands.step);
-                let second = first.add((sums.len() - 1) * operands.step);
-                sums_of_two::<NV>(operands, [first, second])
-            };
-            sums.copy_from_slice(&two[..sums.len()]);
+    unsafe fn sums<const MR: usize, const NV: usize>(self, operands: Operands) -> [[Bits; NV]; MR] {
+        let mut sums = [[[0.0; 2]; NV]; MR];
+        let to = sums.as_mut_ptr();
+        for pixel in (0..MR).step_by(2) {
+            // A pixel without a partner is its own.
+            let both = [pixel, (pixel + 1).min(MR - 1)];
+            // SAFETY: the caller's.
+            unsafe {
+                let pixels = both.map(|pixel| operands.taps.add(pixel * operands.step));
+                sums_of_two(operands, pixels, both.map(|pixel| to.add(pixel)));
+            }
+        }
+        sums
+    }
+
+    #[inline(always)]
+    unsafe fn depthwise_sums<const P: usize, const NV: usize>(self, of: Columns) -> [[Bits; NV]; P] {
+        let mut sums = [[[0.0; 2]; NV]; P];
+        for (pixel, to) in sums.iter_mut().enumerate() {
+            let to = to.as_mut_ptr();
+            // SAFETY: the caller's; the assembly stores `NV` vectors.
+            unsafe {
+                let taps = of.taps.add(pixel * of.step);
+                match NV {
+                    1 => depthwise_sums!(of, taps, to, "d16-d17", 1, add_vectors!("q8")),
+                    2 => depthwise_sums!(of, taps, to, "d16-d19", 2, add_vectors!("q8" "q9")),
+                    3 => depthwise_sums!(
+                        of,
+                        taps,
+                        to,
+                        "d16-d21",
+                        3,
+                        add_vectors!("q8" "q9"),
+                        add_vectors!("q10")
+                    ),
+                    4 => depthwise_sums!(
+                        of,
+                        taps,
+                        to,
+                        "d16-d23",
+                        4,
+                        add_vectors!("q8" "q9"),
+                        add_vectors!("q10" "q11")
+                    ),
+                    _ => unreachable!("a panel of {NV} vectors"),
+                }
+            }
         }
         sums
     }
@@ -305,7 +409,7 @@ impl Dot for Neon {
     #[inline(always)]
     unsafe fn store_codes<const NV: usize>(
         self,
-        acc: [Acc; NV],
+        acc: [Bits; NV],
         multiplier: *const f32,
         range: CodeRange,
         to: *mut i8,
@@ -343,14 +447,57 @@ impl Dot for Neon {
     #[inline(always)]
     unsafe fn store_reals<const NV: usize>(
         self,
-        acc: [Acc; NV],
+        acc: [Bits; NV],
         multiplier: *const f32,
         to: *mut f32,
         count: usize,
     ) {
-        for (i, &acc) in acc.as_flattened().iter().enumerate().take(count) {
+        for i in 0..count {
             // SAFETY: the caller's; `i` is below `count`.
-            unsafe { to.add(i).write(acc as f32 * *multiplier.add(i)) };
+            unsafe { to.add(i).write(*acc.as_ptr().cast::<i32>().add(i) as f32 * *multiplier.add(i)) };
+        }
+    }
+}
+
+impl Shuffle for Neon {
+    const BYTES: usize = 16;
+    type Block = Bits;
+
+    #[inline(always)]
+    fn zero(self) -> Bits {
+        [0.0; 2]
+    }
+
+    #[inline(always)]
+    unsafe fn pick(self, mut to: Bits, from: *const i8, indices: *const u8) -> Bits {
+        // SAFETY: the caller's. The instruction leaves a place alone whose index is outside of the vector.
+        unsafe {
+            asm!(
+                ".fpu neon",
+                "vld1.8 {{d0, d1}}, [{from}]",
+                "vld1.8 {{d2, d3}}, [{indices}]",
+                "vldmia {to}, {{d4, d5}}",
+                "vtbx.8 d4, {{d0, d1}}, d2",
+                "vtbx.8 d5, {{d0, d1}}, d3",
+                "vstmia {to}, {{d4, d5}}",
+                from = in(reg) from,
+                indices = in(reg) indices,
+                to = in(reg) &mut to,
+                clobber_abi("C"),
+                options(nostack),
+            );
+        }
+        to
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, block: Bits, to: *mut i8, count: usize) {
+        // SAFETY: the caller's.
+        unsafe {
+            match count {
+                16 => to.cast::<Bits>().write_unaligned(block),
+                _ => to.copy_from_nonoverlapping(block.as_ptr().cast(), count),
+            }
         }
     }
 }
