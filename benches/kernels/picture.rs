@@ -1,11 +1,12 @@
 //! From a picture to the network's input: resize, padding and quantization in one pass.
 //!
-//! This pass has no scalar reference; its results are tested against Pillow's and OpenCV's in `src/image`. Here a
-//! picture of the network's size must be looked up pixel by pixel, and one of a single colour keep it.
+//! The results are tested against Pillow's and OpenCV's in `src/image`. Here a picture of the network's size must be
+//! looked up pixel by pixel, and one of a single colour keep it.
 
 use crate::operands::{Tensor, noise};
 use criterion::{Criterion, Throughput};
 use ocellus::image::{Frame, Interpolation, Letterbox, Preprocess};
+use ocellus::kernels::isa::Isa;
 use ocellus::tensor::Quant;
 
 const NETWORK: usize = 320;
@@ -19,24 +20,32 @@ pub fn all(criterion: &mut Criterion) {
         let preprocess = Preprocess { interpolation, ..Preprocess::default() };
         let grid = Quant::from_range(0.0, 1.0).expect("a range of numbers");
         let table = preprocess.code_table(grid);
-        let fit = |frame: &Frame| {
-            let mut letterbox = Letterbox::new([frame.height, frame.width], [NETWORK; 2], &preprocess)
+        let fit = |frame: &Frame, isa: Isa| {
+            let mut letterbox = Letterbox::new([frame.height, frame.width], [NETWORK; 2], &preprocess, isa)
                 .expect("sizes within the limits");
             let mut result = Tensor::new(NETWORK * NETWORK, 3);
             letterbox.run(frame, &table, result.plane_mut()).expect("the frame has its size");
             (letterbox, result)
         };
         let same = picture(NETWORK, NETWORK, noise(1));
-        let looked_up = same.rgb.iter().enumerate().map(|(i, &x)| table[i % 3][usize::from(x)]);
-        let result = fit(&same).1;
-        assert!(looked_up.eq(colours(&result)), "{name}: a picture of the same size has other codes");
-        let (mut letterbox, mut result) = fit(&picture(640, 480, || 77));
-        let middle = colours(&result).skip(3 * NETWORK * 40).take(3 * NETWORK * 240);
-        assert!(middle.eq((0..3 * NETWORK * 240).map(|i| table[i % 3][77])), "{name}: one colour became two");
         let frame = picture(640, 480, noise(2));
-        group.bench_function(format!("640x480 {name}"), |b| {
-            b.iter(|| letterbox.run(&frame, &table, result.plane_mut()));
-        });
+        for isa in Isa::available() {
+            let looked_up = same.rgb.iter().enumerate().map(|(i, &x)| table[i % 3][usize::from(x)]);
+            let result = fit(&same, isa).1;
+            assert!(
+                looked_up.eq(colours(&result)),
+                "{name}, {isa}: a picture of the same size has other codes"
+            );
+            let (mut letterbox, mut result) = fit(&picture(640, 480, || 77), isa);
+            let middle = colours(&result).skip(3 * NETWORK * 40).take(3 * NETWORK * 240);
+            assert!(
+                middle.eq((0..3 * NETWORK * 240).map(|i| table[i % 3][77])),
+                "{name}, {isa}: two colours"
+            );
+            group.bench_function(format!("640x480 {name} {isa}"), |b| {
+                b.iter(|| letterbox.run(&frame, &table, result.plane_mut()));
+            });
+        }
     }
     group.finish();
 }
