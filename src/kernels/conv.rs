@@ -62,14 +62,17 @@ impl ConvI8 {
         let places = places(runs);
         let tile = kernels.tiles[widest(filter.out_channels, kernels.lanes, kernels.tiles.len()) - 1];
         let lines = Lines::new(&window, places.len(), tile.shape);
-        let weight = |channel: usize, k: usize| {
-            let k = lines.tap_byte(k)?;
-            let input = places[k % places.len()]?;
-            Some(filter.weights[(channel * taps + k / places.len()) * inputs + input])
-        };
+        // Where the weight at each place of a packed row is in a row of the filter.
+        let from: Vec<Option<usize>> = (0..lines.packed_groups() * CHANNEL_GROUP)
+            .map(|k| {
+                let k = lines.tap_byte(k)?;
+                Some(k / places.len() * inputs + places[k % places.len()]?)
+            })
+            .collect();
+        let rows = filter.weights.chunks_exact(taps * inputs).collect::<Vec<_>>();
         let matrix = Matrix {
             groups: lines.packed_groups(),
-            weight: |channel, k| weight(channel, k).unwrap_or(0),
+            weight: |channel: usize, k: usize| from[k].map_or(0, |at| rows[channel][at]),
             bias: filter.bias,
             multiplier: epilogue.multiplier(filter.out_channels),
             zero_point: i32::from(filter.zero_point) + i32::from(kernels.dense.flip),

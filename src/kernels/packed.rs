@@ -109,31 +109,20 @@ impl Packed {
             scales_down: matrix.multiplier.iter().all(|m| m.abs() < 1.0),
         };
         packed.multiplier[..channels].copy_from_slice(matrix.multiplier);
-        for channel in 0..channels {
-            let sum = (0..groups * CHANNEL_GROUP).map(|k| i32::from((matrix.weight)(channel, k)));
-            let sum = sum.fold(0i32, i32::wrapping_add);
-            packed.bias.set(channel, matrix.bias[channel].wrapping_sub(matrix.zero_point.wrapping_mul(sum)));
-        }
-        let vector_bytes = lanes * CHANNEL_GROUP;
-        // Lane and byte of its group at a place in a vector.
-        let place = |at: usize| match halves {
-            false => (at / CHANNEL_GROUP, at % CHANNEL_GROUP),
-            true => {
-                let (half, within) = (at / (vector_bytes / 2), at % (vector_bytes / 2));
-                (within / (CHANNEL_GROUP / 2), half * (CHANNEL_GROUP / 2) + within % (CHANNEL_GROUP / 2))
-            }
-        };
         let weights = packed.weights.as_mut_slice();
+        let mut row = vec![0; groups * CHANNEL_GROUP];
         for panel in &packed.panels {
-            let width = panel.vectors * lanes;
-            let rows = &mut weights[panel.channel * groups * CHANNEL_GROUP..];
-            for (at, cell) in rows[..width * groups * CHANNEL_GROUP].iter_mut().enumerate() {
-                let (vector, group) = (at / vector_bytes % panel.vectors, at / vector_bytes / panel.vectors);
-                let (lane, byte) = place(at % vector_bytes);
-                let lane = vector * lanes + lane;
-                if panel.channel + lane < channels {
-                    let k = group * CHANNEL_GROUP + byte;
-                    *cell = (matrix.weight)(panel.channel + lane, k) as u8;
+            let rows = &mut weights[panel.channel * row.len()..];
+            for lane in 0..(channels - panel.channel).min(panel.vectors * lanes) {
+                let channel = panel.channel + lane;
+                row.iter_mut().enumerate().for_each(|(k, cell)| *cell = (matrix.weight)(channel, k));
+                let sum = row.iter().fold(0i32, |sum, &w| sum.wrapping_add(i32::from(w)));
+                let zero = matrix.zero_point.wrapping_mul(sum);
+                packed.bias.set(channel, matrix.bias[channel].wrapping_sub(zero));
+                let (vector, lane) = (lane / lanes, lane % lanes);
+                for (group, codes) in row.as_chunks::<CHANNEL_GROUP>().0.iter().enumerate() {
+                    let at = (group * panel.vectors + vector) * lanes * CHANNEL_GROUP;
+                    scatter(codes, &mut rows[at..][..lanes * CHANNEL_GROUP], lane, halves);
                 }
             }
         }
@@ -156,6 +145,19 @@ impl Packed {
     /// Bytes of a pixel's taps.
     pub(crate) fn row_bytes(&self) -> usize {
         self.groups * CHANNEL_GROUP
+    }
+}
+
+/// Puts the group of a lane into a vector of groups, in [`halves`](super::dot::Dot::HALVES) or not.
+fn scatter(codes: &[i8; CHANNEL_GROUP], vector: &mut [u8], lane: usize, halves: bool) {
+    const HALF: usize = CHANNEL_GROUP / 2;
+    let second = match halves {
+        false => lane * CHANNEL_GROUP + HALF,
+        true => vector.len() / 2 + lane * HALF,
+    };
+    let first = if halves { lane * HALF } else { lane * CHANNEL_GROUP };
+    for (i, &code) in codes.iter().enumerate() {
+        vector[if i < HALF { first + i } else { second + i - HALF }] = code as u8;
     }
 }
 

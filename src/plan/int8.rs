@@ -146,8 +146,14 @@ impl Quantized {
 
 /// `[O][I][taps]` → `[O][taps][I]`.
 fn channels_last(codes: &[i8], inputs: usize, taps: usize) -> Vec<i8> {
-    let row = inputs * taps;
-    (0..codes.len()).map(|i| codes[i / row * row + (i % inputs) * taps + i % row / inputs]).collect()
+    if taps == 1 {
+        return codes.to_vec();
+    }
+    let mut to = Vec::with_capacity(codes.len());
+    for row in codes.chunks_exact(inputs * taps) {
+        (0..taps).for_each(|tap| to.extend(row[tap..].iter().step_by(taps)));
+    }
+    to
 }
 
 pub(super) fn window_of(x: &Loc, out: &Loc, attrs: &WindowAttrs) -> Window {

@@ -57,10 +57,8 @@ fn uncode(cx: &mut Importer<'_>, call: &Call, codes: &Codes) -> Result<Option<Ve
     }
     let shape = codes.shape.clone();
     cx.budget.cells(shape.elements())?;
-    let ints = Arc::new(
-        Tensor::new(shape, Data::I64(codes.codes.iter().map(|&c| i64::from(c)).collect()))
-            .expect("same shape"),
-    );
+    let ints =
+        Arc::new(Tensor::new(shape, Data::I64(codes.values().map(i64::from).collect())).expect("same shape"));
     let cast = cast(&mut cx.budget, Kind::Int32, &ints, call.int("to", 0)?)?;
     Ok(Some(vec![cast]))
 }

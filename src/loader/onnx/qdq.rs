@@ -38,9 +38,7 @@ impl Parameters {
         }
         let (zero_points, unsigned) = match call.optional_constant(2)? {
             None => (vec![0; scales.len()], None),
-            Some(Constant::Codes(codes)) => {
-                (codes.codes.iter().map(|&c| i64::from(c)).collect(), Some(codes.unsigned))
-            }
+            Some(Constant::Codes(codes)) => (codes.values().map(i64::from).collect(), Some(codes.unsigned)),
             Some(Constant::Tensor(Kind::Int32, tensor)) => {
                 (tensor.as_i64().unwrap_or_default().to_vec(), None)
             }
@@ -119,10 +117,10 @@ fn quantize_constant(
     let (lo, hi) = if unsigned { (0.0, 255.0) } else { (-128.0, 127.0) };
     let code = |(x, channel): (f32, usize)| {
         let zero_point = parameters.zero_points[channel] as f32;
-        ((x / parameters.scales[channel]).round_ties_even() + zero_point).clamp(lo, hi) as i16
+        ((x / parameters.scales[channel]).round_ties_even() + zero_point).clamp(lo, hi) as i16 as u8
     };
-    let codes = tensor.to_f32().into_iter().zip(parameters.channels(&shape)?).map(code).collect();
-    Ok(Known::Constant(Constant::Codes(Arc::new(Codes { shape, codes, unsigned }))))
+    let bytes = tensor.to_f32().into_iter().zip(parameters.channels(&shape)?).map(code).collect();
+    Ok(Known::Constant(Constant::Codes(Arc::new(Codes { shape, bytes, unsigned }))))
 }
 
 /// `DequantizeLinear`.
@@ -158,17 +156,17 @@ fn dequantize_codes(cx: &mut Importer<'_>, codes: &Codes, parameters: &Parameter
     let first_axis = parameters.scales.len() == 1 || axis(parameters.axis, shape.rank())? == 0;
     let symmetric = !codes.unsigned && parameters.zero_points.iter().all(|&z| z == 0);
     cx.budget.spend(shape.elements() * 4)?;
-    let data = if first_axis && symmetric && shape.rank() > 0 && !codes.codes.contains(&-128) {
+    let data = if first_axis && symmetric && shape.rank() > 0 && !codes.values().any(|code| code == -128) {
         let scales = match parameters.scales.as_slice() {
             &[scale] => vec![scale; shape[0]],
             scales => scales.to_vec(),
         };
-        Data::Q8 { codes: codes.codes.iter().map(|&c| c as i8).collect(), scales }
+        Data::Q8 { codes: codes.bytes.iter().map(|&c| c as i8).collect(), scales }
     } else {
-        let real = |(&code, c): (&i16, usize)| {
+        let real = |(code, c): (i16, usize)| {
             parameters.scales[c] * (i64::from(code) - parameters.zero_points[c]) as f32
         };
-        Data::F32(codes.codes.iter().zip(channels).map(real).collect())
+        Data::F32(codes.values().zip(channels).map(real).collect())
     };
     Constant::new(Kind::Real, shape.clone(), data).map(Known::Constant)
 }

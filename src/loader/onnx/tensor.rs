@@ -33,10 +33,18 @@ pub enum Constant {
 pub struct Codes {
     /// Logical shape.
     pub shape: Shape,
-    /// Values −128..=127 or 0..=255.
-    pub codes: Vec<i16>,
+    /// As they are stored.
+    pub bytes: Vec<u8>,
     /// Whether the type is uint8.
     pub unsigned: bool,
+}
+
+impl Codes {
+    /// Values −128..=127 or 0..=255.
+    pub fn values(&self) -> impl Iterator<Item = i16> {
+        let unsigned = self.unsigned;
+        self.bytes.iter().map(move |&b| if unsigned { i16::from(b) } else { i16::from(b as i8) })
+    }
 }
 
 impl Constant {
@@ -69,7 +77,7 @@ impl Constant {
     pub fn bytes(&self) -> usize {
         match self {
             Constant::Tensor(_, tensor) => tensor.bytes(),
-            Constant::Codes(codes) => codes.codes.len() * 2,
+            Constant::Codes(codes) => codes.bytes.len(),
         }
     }
 }
@@ -269,16 +277,15 @@ fn integers(message: Message<'_>, header: &Header<'_>, shape: &Shape) -> Result<
 
 fn codes(message: Message<'_>, header: &Header<'_>, shape: Shape) -> Result<Codes> {
     let unsigned = header.data_type == 2;
-    let codes = match raw(header, shape.elements(), 1)? {
-        Some(raw) if unsigned => raw.iter().map(|&b| i16::from(b)).collect(),
-        Some(raw) => raw.iter().map(|&b| i16::from(b as i8)).collect(),
+    let bytes = match raw(header, shape.elements(), 1)? {
+        Some(raw) => raw.to_vec(),
         None => {
             let (lo, hi) = if unsigned { (0, 255) } else { (-128, 127) };
             let values = typed_integers(message, 5, shape.elements())?;
-            values.into_iter().map(|v| Ok(narrow(message, v, lo, hi)? as i16)).collect::<Result<_>>()?
+            values.into_iter().map(|v| Ok(narrow(message, v, lo, hi)? as u8)).collect::<Result<_>>()?
         }
     };
-    Ok(Codes { shape, codes, unsigned })
+    Ok(Codes { shape, bytes, unsigned })
 }
 
 /// IEEE half precision to single.
