@@ -15,6 +15,7 @@ use crate::passes::{self, Grids};
 use crate::plan::{self, Plan, Port};
 use crate::tensor::{DType, Shape};
 use crate::threads::Pool;
+use std::borrow::Borrow;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -98,30 +99,39 @@ pub struct Output<'a> {
 }
 
 impl Engine {
-    /// Simplifies, quantizes and plans `graph`, and allocates all memory it will ever need.
+    /// Simplifies, quantizes and plans `graph`, and allocates all memory it will ever need. A graph that is given
+    /// away, not lent, makes room for it.
     ///
     /// # Errors
     /// The graph needs what no kernel does, or has no scales though [`Precision::Int8`] wants them.
-    pub fn new(graph: &Graph, options: &EngineOptions) -> Result<Engine> {
+    pub fn new(graph: impl Borrow<Graph>, options: &EngineOptions) -> Result<Engine> {
         if options.threads == 0 || options.threads > THREADS_MAX {
             return Err(Error::Usage(format!("threads must be 1 to {THREADS_MAX}, not {}", options.threads)));
         }
-        let mut graph = passes::simplify(graph)?;
-        if options.raw_heads {
-            graph = passes::raw_heads(&graph)?;
-        }
+        let simple = passes::simplify(graph.borrow())?;
+        drop(graph);
+        Engine::of_simple(simple, options)
+    }
+
+    fn of_simple(graph: Graph, options: &EngineOptions) -> Result<Engine> {
+        let graph = if options.raw_heads { passes::raw_heads(&graph)? } else { graph };
         let (graph, grids) = match options.precision {
             Precision::Fp32 => {
                 let graph = passes::simplify(&passes::without_fake_quant(&graph)?)?;
                 let grids = Grids::none(&graph);
-                passes::order_channels(&graph, &grids)?
+                (graph, grids)
             }
             _ => {
                 let (graph, grids) = passes::assign_grids(&graph, options.input_range)?;
-                let (graph, grids) = passes::requantize_movers(&graph, &grids)?;
-                passes::order_channels(&graph, &grids)?
+                passes::requantize_movers(&graph, &grids)?
             }
         };
+        let ordered = passes::order_channels(&graph, &grids)?;
+        drop(graph);
+        Engine::of_quantized(ordered, options)
+    }
+
+    fn of_quantized((graph, grids): (Graph, Grids), options: &EngineOptions) -> Result<Engine> {
         if options.precision == Precision::Int8 && grids.is_float() {
             return Err(Error::Usage(
                 "the model has no int8 scales; quantize it first, or run it with --precision fp32".into(),

@@ -59,7 +59,7 @@ fn nothing_is_allocated_once_warm() {
 
 fn a_warm_engine_allocates_nothing() {
     let mut engine =
-        Engine::new(&network::network(), &EngineOptions { threads: 2, ..EngineOptions::default() }).unwrap();
+        Engine::new(network::network(), &EngineOptions { threads: 2, ..EngineOptions::default() }).unwrap();
     let size = engine.input_size();
     network::fill_input(engine.input(), size, 0);
     assert_settles(|| engine.run());

@@ -273,7 +273,7 @@ impl Bench {
                     graph = zoo::quantized(&graph, SEED)?;
                 }
                 let model = Model { graph, metadata: Vec::new() };
-                let open = || engines::native(&model, &Preprocess::default(), &options);
+                let open = || engines::native(&model.graph, &Preprocess::default(), &options);
                 self.row(job, subject, &options, open)
             }
             Subject::File(path) => {

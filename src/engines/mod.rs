@@ -7,8 +7,10 @@ mod tract;
 
 use crate::engine::{Batch, Engine, EngineOptions, Input};
 use crate::error::{Error, Result};
+use crate::graph::Graph;
 use crate::image::{Frame, Letterbox, Preprocess};
-use crate::loader::{LoadOptions, Model, load};
+use crate::loader::{LoadOptions, load};
+use std::borrow::Borrow;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -124,19 +126,23 @@ fn open_native(
     let in_file = |e: Error| e.at(|p| p.file = Some(path.to_owned()));
     let model = load(path, load_options)?;
     let preprocess = preprocess(&model.metadata, overrides)?;
-    let backend = native(&model, &preprocess, engine_options).map_err(in_file)?;
+    let backend = native(model.graph, &preprocess, engine_options).map_err(in_file)?;
     Ok(Opened { backend, metadata: model.metadata, preprocess })
 }
 
-/// The native engine with a loaded model, for pictures prepared as `preprocess` says.
+/// The native engine with a loaded graph, for pictures prepared as `preprocess` says.
 ///
 /// # Errors
 /// As [`Engine::new`].
-pub fn native(model: &Model, preprocess: &Preprocess, options: &EngineOptions) -> Result<Backend> {
+pub fn native(
+    graph: impl Borrow<Graph>,
+    preprocess: &Preprocess,
+    options: &EngineOptions,
+) -> Result<Backend> {
     let reals = preprocess.real_table();
     let all = || reals.iter().flatten().copied();
     let input_range = (all().fold(f32::INFINITY, f32::min), all().fold(f32::NEG_INFINITY, f32::max));
-    let mut engine = Engine::new(&model.graph, &EngineOptions { input_range, ..*options })?;
+    let mut engine = Engine::new(graph, &EngineOptions { input_range, ..*options })?;
     let tables = match engine.input() {
         Input::Codes(_, quant) => Tables::Codes(Box::new(preprocess.code_table(quant))),
         Input::Reals(_) => Tables::Reals(Box::new(reals)),

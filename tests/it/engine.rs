@@ -101,7 +101,7 @@ fn every_built_in_network_gives_the_same_bytes_everywhere() {
 fn a_batch_may_have_any_size() {
     let options = EngineOptions { threads: 2, ..EngineOptions::default() };
     for images in [1, 3, 5] {
-        let mut batch = Engine::new(&network(), &options).unwrap().with_batch(images).unwrap();
+        let mut batch = Engine::new(network(), &options).unwrap().with_batch(images).unwrap();
         let size = batch.input_size();
         (0..images).for_each(|image| fill_input(batch.input(image), size, 0));
         batch.run();
@@ -109,7 +109,7 @@ fn a_batch_may_have_any_size() {
         assert!((1..images).all(|image| elements(batch.output(image, 0)) == first), "{images} images");
     }
     for (images, words) in [(0, "1 to 1024"), (1025, "1 to 1024")] {
-        let refused = Engine::new(&network(), &options).unwrap().with_batch(images);
+        let refused = Engine::new(network(), &options).unwrap().with_batch(images);
         assert!(refused.err().unwrap().to_string().contains(words));
     }
 }
@@ -149,7 +149,7 @@ fn int8_is_close_to_float() {
 
 #[test]
 fn a_made_network_stays_int8_to_its_heads() {
-    let engine = Engine::new(&network(), &EngineOptions::default()).unwrap();
+    let engine = Engine::new(network(), &EngineOptions::default()).unwrap();
     assert_eq!(engine.plan().precision(), "int8");
     for step in &engine.plan().steps {
         let dtypes: Vec<String> = step.reads.iter().map(|loc| loc.dtype.to_string()).collect();
@@ -161,7 +161,7 @@ fn a_made_network_stays_int8_to_its_heads() {
 fn tensors_share_memory() {
     let bytes = |reuse| {
         let options = EngineOptions { reuse, ..EngineOptions::default() };
-        Engine::new(&network(), &options).unwrap().plan().layout.bytes
+        Engine::new(network(), &options).unwrap().plan().layout.bytes
     };
     assert!(bytes(true) < bytes(false), "{} of {}", bytes(true), bytes(false));
 }
