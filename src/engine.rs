@@ -138,6 +138,7 @@ impl Engine {
             ));
         }
         let plan = Plan::new(&graph, &grids, &plan::Options { isa: options.isa, reuse: options.reuse })?;
+        drop(graph);
         let pool = Pool::new(options.threads);
         let arena = Arena::new(&plan, pool.threads());
         Ok(Engine { plan, arena, pool, isa: options.isa })

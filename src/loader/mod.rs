@@ -76,7 +76,9 @@ pub(crate) fn weights_of(param: &Path) -> PathBuf {
 /// All bytes of a model file, if they are not too many.
 fn read_file(path: &Path) -> Result<Vec<u8>> {
     let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-    let mut bytes = Vec::new();
+    let size = file.metadata().map_or(0, |data| data.len()).min(MODEL_FILE_BYTES_MAX);
+    // Room for one byte more, by which reading notices the end.
+    let mut bytes = Vec::with_capacity(size as usize + 1);
     // One byte more than allowed: what grows while it is read, or has no size at all, is noticed as well.
     file.take(MODEL_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
     if bytes.len() as u64 > MODEL_FILE_BYTES_MAX {

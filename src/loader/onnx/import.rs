@@ -172,7 +172,10 @@ impl<'a> Importer<'a> {
         if let Some(message) = self.initializers.get(name) {
             let named = |e: Error| e.at(|p| p.node = Some(format!("initializer {name}")));
             let known = Known::Constant(self.read_tensor(*message).map_err(named)?);
-            self.names.insert(name, known.clone());
+            // Weights are read once, by the node that dequantizes them: kept, they would be there twice.
+            if !matches!(&known, Known::Constant(Constant::Codes(_))) {
+                self.names.insert(name, known.clone());
+            }
             return Ok(Some(known));
         }
         Err(match self.producers.contains_key(name) {
