@@ -348,18 +348,19 @@ pub(crate) unsafe fn sums_of_dots<D: Dot, const MR: usize, const NV: usize>(
     unsafe {
         let mut acc = biases(dot, operands);
         for _ in 0..operands.lines {
-            let mut at = line;
-            for _ in 0..groups / D::STEP {
+            let whole = groups - groups % D::STEP;
+            for group in (0..whole).step_by(D::STEP) {
+                let at = line.add(group * CHANNEL_GROUP);
                 add_group::<0, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
                 if D::STEP == 4 {
                     add_group::<1, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
                     add_group::<2, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
                     add_group::<3, D, MR, NV>(dot, &mut acc, (at, step), &mut weights);
                 }
-                at = at.add(D::STEP * CHANNEL_GROUP);
             }
             // Fewer than a step.
-            match groups % D::STEP {
+            let at = line.add(whole * CHANNEL_GROUP);
+            match groups - whole {
                 0 => {}
                 1 => add_group::<0, D, MR, NV>(dot, &mut acc, (at, step), &mut weights),
                 2 => {
