@@ -31,6 +31,10 @@ pub enum Precision {
     Int8,
     /// Float throughout; int8 weights are dequantized.
     Fp32,
+    /// As `Fp32`, but convolutions and linear layers compute with int8 weights, and with codes of their operand on
+    /// a grid that is made in each run: for models without scales. Grouped convolutions other than depthwise
+    /// ones and transposed ones stay float.
+    Dynamic,
 }
 
 /// How an engine runs.
@@ -107,7 +111,7 @@ impl Engine {
             graph = passes::raw_heads(&graph)?;
         }
         let (graph, grids) = match options.precision {
-            Precision::Fp32 => {
+            Precision::Fp32 | Precision::Dynamic => {
                 let graph = passes::simplify(&passes::without_fake_quant(&graph)?)?;
                 let grids = Grids::none(&graph);
                 (graph, grids)
@@ -123,7 +127,9 @@ impl Engine {
                 "the model has no int8 scales; quantize it first, or run it with --precision fp32".into(),
             ));
         }
-        let plan = Plan::new(&graph, &grids, &plan::Options { isa: options.isa, reuse: options.reuse })?;
+        let dynamic = options.precision == Precision::Dynamic;
+        let choices = plan::Options { isa: options.isa, reuse: options.reuse, dynamic };
+        let plan = Plan::new(&graph, &grids, &choices)?;
         let pool = Pool::new(options.threads);
         let arena = Arena::new(&plan, pool.threads());
         Ok(Engine { plan, arena, pool, isa: options.isa })

@@ -1,7 +1,7 @@
 //! The walk over the nodes: element types, places, conversions, and the order of steps.
 
 use super::arena::{self, Lifetime};
-use super::{Loc, Options, Plan, Port, Step, int8, movers, physical_dims, real};
+use super::{Loc, Options, Plan, Port, Step, dynamic, int8, movers, physical_dims, real};
 use crate::error::{Error, Result};
 use crate::graph::{Binary, Graph, GridStyle, Node, Op, ReduceKind, ResizeMode, ValueId};
 use crate::kernels::conv::RUNS_MAX;
@@ -64,6 +64,8 @@ pub(super) struct Planner<'a> {
     places: [Vec<Option<Loc>>; 2],
     /// Values that are only seen through other strides: where their elements are.
     pub views: Vec<Option<(Loc, Strided)>>,
+    /// Values that are quantized in each run: their codes, and the ranges of their rows.
+    pub quantized: Vec<Option<[Loc; 2]>>,
     /// Nodes that read each value; a result of the network has a reader beyond the last node.
     pub readers: Vec<Vec<usize>>,
     buffers: Vec<Lifetime>,
@@ -84,6 +86,7 @@ impl<'a> Planner<'a> {
             collects: vec![None; graph.nodes.len()],
             places: [vec![None; values], vec![None; values]],
             views: vec![None; values],
+            quantized: vec![None; values],
             readers: readers(graph),
             buffers: Vec::new(),
             constants: Vec::new(),
@@ -349,6 +352,8 @@ impl<'a> Planner<'a> {
             movers::lower(self, node, dtype)
         } else if int8 {
             int8::lower(self, at, node)
+        } else if dynamic::fits(self, node) {
+            dynamic::lower(self, node)
         } else {
             real::lower(self, node)
         }

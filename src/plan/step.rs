@@ -8,7 +8,7 @@ use crate::tensor::{Quant, Shape};
 use crate::threads::Pool;
 use std::ops::Range;
 
-/// Least work of a part, in elements of the result: about half a microsecond, what it takes to hand it over.
+/// Least work of a part, in elements of its largest operand or the result: about half a microsecond, what it takes to hand it over.
 const PART_WORK_MIN: u64 = 1 << 14;
 
 /// Multiply-accumulates that take as long as moving one element.
@@ -56,7 +56,8 @@ impl Step {
     /// [`Plan::scratch_bytes`](super::Plan::scratch_bytes) for each thread, starts at `scratch`.
     pub fn run(&self, memory: &Memory, offsets: &[usize], scratch: usize, pool: &Pool) {
         let units = if self.work.unit == 0 { 1 } else { self.write.pixels().div_ceil(self.work.unit) };
-        let work = (self.work.macs / MACS_PER_ELEMENT).max(self.write.extent() as u64);
+        let moved = self.reads.iter().map(Loc::extent).fold(self.write.extent(), usize::max);
+        let work = (self.work.macs / MACS_PER_ELEMENT).max(moved as u64);
         let parts = pool.threads().min(units).min((work / PART_WORK_MIN) as usize).max(1);
         let each = units.div_ceil(parts);
         pool.run(parts, &|index| {
