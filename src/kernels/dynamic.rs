@@ -76,6 +76,9 @@ pub fn grid(ranges: &[f32]) -> Quant {
     Quant::from_range(lo, hi).unwrap_or(Quant { scale: 1.0, zero_point: 0 })
 }
 
+/// Numbers of the result that are computed before they are finished: 64 KiB.
+const CACHED: usize = 1 << 14;
+
 /// Weights of a convolution from real numbers to real numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Weights<'a> {
@@ -158,14 +161,21 @@ impl ConvDynamic {
         scratch: &mut [u8],
     ) {
         let PlaneMut { data, pitch } = dst;
-        let (channels, pixels) = (self.bias.len(), self.conv.pixels(&rows));
-        self.conv.run_reals_padded(
-            grid.zero_point,
-            src,
-            PlaneMut { data: &mut data[..], pitch },
-            rows,
-            scratch,
-        );
+        let row = self.conv.pixels(&(0..1)) * pitch;
+        // Sums become numbers while the cache still has them.
+        let together = (CACHED / row.max(1)).max(1);
+        for first in rows.clone().step_by(together) {
+            let rows_now = first..rows.end.min(first + together);
+            let data = &mut data[(first - rows.start) * row..];
+            let sums = PlaneMut { data: &mut data[..], pitch };
+            self.conv.run_reals_padded(grid.zero_point, src, sums, rows_now.clone(), scratch);
+            self.finish(isa, grid, PlaneMut { data, pitch }, self.conv.pixels(&rows_now));
+        }
+    }
+
+    /// From sums over codes to the numbers that they stand for.
+    fn finish(&self, isa: Isa, grid: Quant, dst: PlaneMut<'_, f32>, pixels: usize) {
+        let PlaneMut { data, pitch } = dst;
         let (clamp, function) = match self.activation {
             None => ((f32::NEG_INFINITY, f32::INFINITY), None),
             Some(Unary::Relu) => ((0.0, f32::INFINITY), None),
@@ -175,7 +185,7 @@ impl ConvDynamic {
         let parameters = (&self.sums[..], &self.bias[..]);
         rescale(isa, grid, clamp, parameters, PlaneMut { data: &mut data[..], pitch }, pixels);
         if let Some(f) = function {
-            let (len, runs) = gapless(channels, pixels, &[pitch]);
+            let (len, runs) = gapless(self.bias.len(), pixels, &[pitch]);
             (0..runs).for_each(|run| map_in_place(f, &mut data[run * pitch..][..len]));
         }
     }
@@ -199,20 +209,41 @@ mod doors {
 }
 use doors::rescale;
 
+/// Channels that are brought to real numbers at once.
+const BLOCK: usize = 16;
+
 #[inline(always)]
 fn rescale_body(
     grid: Quant,
-    (lo, hi): (f32, f32),
+    clamp: (f32, f32),
     (sums, bias): (&[f32], &[f32]),
     dst: PlaneMut<'_, f32>,
     pixels: usize,
 ) {
-    let zero_point = f32::from(grid.zero_point);
-    for pixel in 0..pixels {
-        let row = &mut dst.data[pixel * dst.pitch..][..bias.len()];
-        for ((y, &sum), &bias) in row.iter_mut().zip(sums).zip(bias) {
-            *y = ((*y - zero_point * sum) * grid.scale + bias).max(lo).min(hi);
+    let zero = f32::from(grid.zero_point) * grid.scale;
+    for ((first, sums), bias) in (0..).step_by(BLOCK).zip(sums.chunks(BLOCK)).zip(bias.chunks(BLOCK)) {
+        let mut shifts = [0.0; BLOCK];
+        for ((shift, sum), bias) in shifts.iter_mut().zip(sums).zip(bias) {
+            *shift = bias - zero * sum;
         }
+        for pixel in 0..pixels {
+            let cells = &mut dst.data[pixel * dst.pitch + first..][..sums.len()];
+            match cells.first_chunk_mut::<BLOCK>() {
+                // A loop of known length.
+                Some(cells) => scale_and_shift(cells, grid.scale, &shifts, clamp),
+                None => scale_and_shift(cells, grid.scale, &shifts, clamp),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn scale_and_shift(cells: &mut [f32], scale: f32, shifts: &[f32; BLOCK], (lo, hi): (f32, f32)) {
+    for (y, shift) in cells.iter_mut().zip(shifts) {
+        let real = *y * scale + shift;
+        // Not `max` and `min`: this is one vector instruction each.
+        let real = if real > lo { real } else { lo };
+        *y = if real < hi { real } else { hi };
     }
 }
 
