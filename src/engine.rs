@@ -32,6 +32,10 @@ pub enum Precision {
     Int8,
     /// Float throughout; int8 weights are dequantized.
     Fp32,
+    /// As `Fp32`, but convolutions and linear layers compute with int8 weights, and with codes of their operand on
+    /// a grid that is made in each run: for models without scales. Grouped convolutions other than depthwise
+    /// ones and transposed ones stay float.
+    Dynamic,
 }
 
 /// How an engine runs.
@@ -116,7 +120,7 @@ impl Engine {
     fn of_simple(graph: Graph, options: &EngineOptions) -> Result<Engine> {
         let graph = if options.raw_heads { passes::raw_heads(&graph)? } else { graph };
         let (graph, grids) = match options.precision {
-            Precision::Fp32 => {
+            Precision::Fp32 | Precision::Dynamic => {
                 let graph = passes::simplify(&passes::without_fake_quant(&graph)?)?;
                 let grids = Grids::none(&graph);
                 (graph, grids)
@@ -137,7 +141,9 @@ impl Engine {
                 "the model has no int8 scales; quantize it first, or run it with --precision fp32".into(),
             ));
         }
-        let plan = Plan::new(&graph, &grids, &plan::Options { isa: options.isa, reuse: options.reuse })?;
+        let dynamic = options.precision == Precision::Dynamic;
+        let choices = plan::Options { isa: options.isa, reuse: options.reuse, dynamic };
+        let plan = Plan::new(&graph, &grids, &choices)?;
         drop(graph);
         let pool = Pool::new(options.threads);
         let arena = Arena::new(&plan, pool.threads());

@@ -14,15 +14,17 @@ mod moves;
 mod operands;
 mod picture;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use std::time::Duration;
 
-criterion_group! {
-    name = kernels;
-    config = Criterion::default()
+fn main() {
+    let mut criterion = Criterion::default()
         .sample_size(20)
         .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_millis(600));
-    targets = convolutions::all, elements::all, moves::all, picture::all
+        .measurement_time(Duration::from_millis(600))
+        .configure_from_args();
+    for benches in [convolutions::all, elements::all, moves::all, picture::all] {
+        benches(&mut criterion);
+    }
+    criterion.final_summary();
 }
-criterion_main!(kernels);

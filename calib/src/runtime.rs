@@ -26,6 +26,8 @@ pub enum Precision {
     Int8,
     /// Single precision.
     Fp32,
+    /// Float, but convolutions compute in int8 on scales that each run makes.
+    Dynamic,
 }
 
 /// How to open and run a model.
@@ -64,6 +66,7 @@ pub fn open(options: &ModelOptions) -> ocellus::Result<Box<dyn Detect>> {
             Precision::Auto => engine::Precision::Auto,
             Precision::Int8 => engine::Precision::Int8,
             Precision::Fp32 => engine::Precision::Fp32,
+            Precision::Dynamic => engine::Precision::Dynamic,
         },
         threads: options.threads.unwrap_or_else(cores),
         isa: Isa::of_request(options.isa.as_deref())?,

@@ -31,6 +31,8 @@ pub struct Peak {
 /// # Errors
 /// None but those of the engine.
 pub fn peak(precision: Precision, isa: Isa, threads: usize) -> Result<Peak> {
+    // What is quantized in each run is multiplied in int8.
+    let precision = if precision == Precision::Dynamic { Precision::Int8 } else { precision };
     let options = EngineOptions { precision, isa, threads, ..EngineOptions::default() };
     let mut engine = Engine::new(&layer(precision)?, &options)?;
     let macs: Vec<u64> = engine.plan().steps.iter().map(|step| step.work.macs).collect();

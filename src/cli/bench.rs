@@ -98,7 +98,9 @@ enum PrecisionName {
     Int8,
     /// Float throughout.
     Fp32,
-    /// One after the other.
+    /// Float, but convolutions compute in int8 on scales that each run makes.
+    Dynamic,
+    /// fp32 and int8, one after the other.
     Both,
 }
 
@@ -171,7 +173,7 @@ impl Bench {
         if self.roofline.is_some()
             && (job.subjects.len() != 1 || self.precisions(&job.subjects[0]).len() != 1)
         {
-            let what = "a roofline shows one network: give one --model, and --precision int8 or fp32";
+            let what = "a roofline shows one network: give one --model, and one --precision";
             return Err(Error::Usage(what.into()));
         }
         let mut rows = Vec::new();
@@ -253,6 +255,7 @@ impl Bench {
         match (self.precision, subject) {
             (Some(PrecisionName::Int8), _) => vec![Precision::Int8],
             (Some(PrecisionName::Fp32), _) => vec![Precision::Fp32],
+            (Some(PrecisionName::Dynamic), _) => vec![Precision::Dynamic],
             (None, Subject::File(_)) => vec![Precision::Auto],
             (Some(PrecisionName::Both), _) | (None, Subject::BuiltIn(_)) => {
                 vec![Precision::Fp32, Precision::Int8]

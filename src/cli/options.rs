@@ -35,6 +35,8 @@ enum PrecisionName {
     Int8,
     /// Float throughout.
     Fp32,
+    /// Float, but convolutions compute in int8 on scales that each run makes; for models without scales.
+    Dynamic,
 }
 
 /// The engine and how it runs.
@@ -116,6 +118,7 @@ impl RunOptions {
             PrecisionName::Auto => Precision::Auto,
             PrecisionName::Int8 => Precision::Int8,
             PrecisionName::Fp32 => Precision::Fp32,
+            PrecisionName::Dynamic => Precision::Dynamic,
         })
     }
 

@@ -45,13 +45,14 @@ fn benchncnn_row(row: &Row) -> String {
 
 /// A table with fp32 and int8 of a network side by side; batches have three columns more.
 pub(super) fn table(rows: &[Row]) -> Result<()> {
-    let mut text = String::from(
-        "| network | input | fp32 min ms | fp32 median | int8 min ms | int8 median | fp32 ÷ int8 | int8 load ms |",
+    let other = if rows.iter().any(|row| row.precision == "dynamic") { "dynamic" } else { "int8" };
+    let mut text = format!(
+        "| network | input | fp32 min ms | fp32 median | {other} min ms | {other} median | fp32 ÷ {other} | {other} load ms |",
     );
     let mut rule = String::from("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |");
     let batches = rows.iter().any(|row| row.batch != 1);
     if batches {
-        text.push_str(" batch | fp32 images/s | int8 images/s |");
+        text += &format!(" batch | fp32 images/s | {other} images/s |");
         rule.push_str(" ---: | ---: | ---: |");
     }
     text = format!("{text}\n{rule}\n");

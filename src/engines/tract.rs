@@ -37,7 +37,7 @@ pub(super) fn open(
     options: &EngineOptions,
     overrides: &[(String, String)],
 ) -> Result<Opened> {
-    if options.precision == Precision::Int8 {
+    if let Precision::Int8 | Precision::Dynamic = options.precision {
         return Err(Error::Usage("the engine tract computes in float; leave --precision at auto".into()));
     }
     let in_file = |e: Error| e.at(|p| p.file = Some(path.to_owned()));

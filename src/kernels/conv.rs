@@ -168,7 +168,7 @@ impl ConvI8 {
     ) {
         let Epilogue::Codes(requant) = &self.epilogue else { panic!("this convolution gives real numbers") };
         let table = requant.table.as_deref().map(|table| (self.look_up, table));
-        self.run(src, Output::Codes { dst, range: requant.range(), table }, rows, scratch);
+        self.run(self.zero_point, src, Output::Codes { dst, range: requant.range(), table }, rows, scratch);
     }
 
     /// Computes the real numbers of the output rows `rows`; `dst` starts at the first of them.
@@ -184,10 +184,35 @@ impl ConvI8 {
         scratch: &mut [u8],
     ) {
         assert!(matches!(self.epilogue, Epilogue::Reals(_)), "this convolution gives codes");
-        self.run(src, Output::Reals(dst), rows, scratch);
+        self.run(self.zero_point, src, Output::Reals(dst), rows, scratch);
     }
 
-    fn run(&self, src: &[Plane<'_, i8>], output: Output<'_>, rows: Range<usize>, scratch: &mut [u8]) {
+    /// As [`ConvI8::run_reals`] of one source, with padding cells of code `padding`.
+    pub(super) fn run_reals_padded(
+        &self,
+        padding: i8,
+        src: Plane<'_, i8>,
+        dst: PlaneMut<'_, f32>,
+        rows: Range<usize>,
+        scratch: &mut [u8],
+    ) {
+        assert!(matches!(self.epilogue, Epilogue::Reals(_)), "this convolution gives codes");
+        self.run(padding, &[src], Output::Reals(dst), rows, scratch);
+    }
+
+    /// Number of pixels in some output rows.
+    pub(super) fn pixels(&self, rows: &Range<usize>) -> usize {
+        rows.len() * self.window.output[1]
+    }
+
+    fn run(
+        &self,
+        padding: i8,
+        src: &[Plane<'_, i8>],
+        output: Output<'_>,
+        rows: Range<usize>,
+        scratch: &mut [u8],
+    ) {
         assert_eq!(src.len(), self.source_bytes.len());
         let mut job = Job {
             window: &self.window,
@@ -195,7 +220,7 @@ impl ConvI8 {
             lower: self.lower.as_ref(),
             src,
             source_bytes: &self.source_bytes,
-            zero_point: self.zero_point,
+            zero_point: padding,
             rows,
             output,
             scratch,

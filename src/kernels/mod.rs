@@ -11,6 +11,7 @@ pub mod collect;
 pub mod conv;
 mod depthwise;
 mod dot;
+pub mod dynamic;
 pub mod elementwise;
 pub mod float;
 mod gemm;

@@ -60,7 +60,7 @@ pub(super) fn pixelwise(graph: &Graph, node: &Node) -> bool {
 
 /// Symmetric int8 weights `[O, ..]` with one scale per output channel; float weights are rounded to
 /// ±127 · scale of each channel's largest.
-fn codes_of(tensor: &Tensor) -> (Vec<i8>, Vec<f32>) {
+pub(super) fn codes_of(tensor: &Tensor) -> (Vec<i8>, Vec<f32>) {
     if let Data::Q8 { codes, scales } = tensor.data() {
         return (codes.clone(), scales.clone());
     }
@@ -145,7 +145,7 @@ impl Quantized {
 }
 
 /// `[O][I][taps]` → `[O][taps][I]`.
-fn channels_last(codes: &[i8], inputs: usize, taps: usize) -> Vec<i8> {
+pub(super) fn channels_last(codes: &[i8], inputs: usize, taps: usize) -> Vec<i8> {
     if taps == 1 {
         return codes.to_vec();
     }

@@ -1,7 +1,7 @@
 //! The walk over the nodes: element types, places, conversions, and the order of steps.
 
 use super::arena::{self, Lifetime};
-use super::{Loc, Options, Plan, Port, Step, group, int8, movers, physical_dims, real};
+use super::{Loc, Options, Plan, Port, Step, dynamic, group, int8, movers, physical_dims, real};
 use crate::error::{Error, Result};
 use crate::graph::{Binary, Graph, GridStyle, Node, Op, ReduceKind, ResizeMode, ValueId};
 use crate::kernels::conv::RUNS_MAX;
@@ -67,6 +67,8 @@ pub(super) struct Planner<'a> {
     places: [Vec<Option<Loc>>; 2],
     /// Values that are only seen through other strides: where their elements are.
     pub views: Vec<Option<(Loc, Strided)>>,
+    /// Values that are quantized in each run: their codes, and the ranges of their rows.
+    pub quantized: Vec<Option<[Loc; 2]>>,
     /// Nodes that read each value; a result of the network has a reader beyond the last node.
     pub readers: Vec<Vec<usize>>,
     buffers: Vec<Lifetime>,
@@ -87,6 +89,7 @@ impl<'a> Planner<'a> {
             collects: vec![None; graph.nodes.len()],
             places: [vec![None; values], vec![None; values]],
             views: vec![None; values],
+            quantized: vec![None; values],
             readers: readers(graph),
             buffers: Vec::new(),
             constants: Vec::new(),
@@ -192,7 +195,8 @@ impl<'a> Planner<'a> {
 
     /// The runs of channels that a convolution would read, if its kernel can.
     fn collected(&self, node: &Node, origins: &[Vec<Origin>]) -> Option<Collected> {
-        let dense = matches!(node.op, Op::Conv { groups: 1, .. });
+        // What is quantized anew in every run is quantized as a whole.
+        let dense = matches!(node.op, Op::Conv { groups: 1, .. }) && !self.options.dynamic;
         let x = node.inputs[0];
         let (order, runs) = channels::runs(&origins[x.index()]);
         let worthwhile = if self.runs_in_int8(node) {
@@ -373,6 +377,8 @@ impl<'a> Planner<'a> {
             movers::lower(self, node, dtype)
         } else if int8 {
             int8::lower(self, at, node)
+        } else if dynamic::fits(self, node) {
+            dynamic::lower(self, node)
         } else {
             real::lower(self, at, node)
         }

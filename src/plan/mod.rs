@@ -7,6 +7,7 @@
 //! type reads is converted once.
 
 pub mod arena;
+mod dynamic;
 mod epilogue;
 mod group;
 mod int8;
@@ -124,6 +125,8 @@ pub struct Options {
     pub isa: Isa,
     /// Whether buffers share bytes when their lifetimes allow it.
     pub reuse: bool,
+    /// Whether float convolutions and linear layers quantize their operand in each run.
+    pub dynamic: bool,
 }
 
 /// A network ready to run.
@@ -151,8 +154,12 @@ impl Plan {
         lower(graph, grids, options)
     }
 
-    /// Arithmetic of the steps that multiply and accumulate: `int8`, `fp32` or `mixed`.
+    /// Arithmetic of the steps that multiply and accumulate: `int8`, `fp32` or `mixed`; `dynamic` where operands
+    /// are quantized in each run.
     pub fn precision(&self) -> &'static str {
+        if self.steps.iter().any(dynamic::is_dynamic) {
+            return "dynamic";
+        }
         let int8 = |step: &Step| step.reads.iter().all(|loc| loc.dtype == DType::I8);
         let (int8, all) = self
             .steps

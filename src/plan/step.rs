@@ -8,7 +8,7 @@ use crate::tensor::{Quant, Shape};
 use crate::threads::Pool;
 use std::ops::Range;
 
-/// Least work of a part, in elements of the result: about half a microsecond, what it takes to hand it over.
+/// Least work of a part, in elements of its largest operand or the result: about half a microsecond, what it takes to hand it over.
 const PART_WORK_MIN: u64 = 1 << 14;
 
 /// Multiply-accumulates that take as long as moving one element.
@@ -83,9 +83,10 @@ pub fn run(steps: &[Step], memory: &Memory, offsets: &[usize], scratch: (usize, 
 }
 
 impl Step {
-    /// What a run costs, in elements of the result.
+    /// What a run costs, in elements: those it makes or sees, whichever are more.
     fn effort(&self) -> u64 {
-        (self.work.macs / MACS_PER_ELEMENT).max(self.write.extent() as u64)
+        let moved = self.reads.iter().map(Loc::extent).fold(self.write.extent(), usize::max);
+        (self.work.macs / MACS_PER_ELEMENT).max(moved as u64)
     }
 }
 

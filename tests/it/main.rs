@@ -6,6 +6,7 @@
 mod bench;
 mod cli;
 mod detections;
+mod dynamic;
 mod engine;
 mod hostile;
 mod ncnn;
