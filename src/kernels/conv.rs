@@ -55,11 +55,12 @@ impl ConvI8 {
         runs: &[usize],
         epilogue: Epilogue,
     ) -> Self {
-        let kernels = arch::dense_kernels(isa, window.output[0] * window.output[1]);
+        let places = places(runs);
+        let groups = window.kernel[1] * places.len() / CHANNEL_GROUP;
+        let kernels = arch::dense_kernels(isa, window.output[0] * window.output[1], groups);
         let (inputs, taps) = (filter.in_channels, window.kernel[0] * window.kernel[1]);
         check(&window, filter, taps * inputs);
         assert!(runs.len() <= RUNS_MAX && !runs.contains(&0) && runs.iter().sum::<usize>() == inputs);
-        let places = places(runs);
         let tile = kernels.tiles[widest(filter.out_channels, kernels.lanes, kernels.tiles.len()) - 1];
         let lines = Lines::new(&window, places.len(), tile.shape);
         // Where the weight at each place of a packed row is in a row of the filter.

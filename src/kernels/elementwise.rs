@@ -212,8 +212,10 @@ fn quantize_picture(quant: Quant, src: &[f32], dst: &mut [i8]) {
     for (from, to) in src.chunks(BLOCK).zip(dst.chunks_mut(BLOCK / 3 * 4)) {
         quantize_run(quant, from, &mut codes[..from.len()]);
         let (whole, rest) = to.as_chunks_mut::<4>();
-        for (i, to) in whole.iter_mut().enumerate().take(from.len() / 3) {
-            *to = [codes[3 * i], codes[3 * i + 1], codes[3 * i + 2], codes[3 * i + 3]];
+        for (to, pixel) in whole.iter_mut().zip(codes.windows(4).step_by(3)).take(from.len() / 3) {
+            if let Some(pixel) = pixel.first_chunk() {
+                *to = *pixel;
+            }
         }
         let done = 3 * whole.len();
         let count = rest.len().min(from.len().saturating_sub(done));

@@ -144,14 +144,25 @@ fn max_of_rows(
     let mut row = [i8::MIN; ROW_BYTES];
     let len = ((end - begin) * src.pitch).saturating_sub(src.pitch - channels);
     // Columns may all lie in the padding.
-    for tap in inside(window, 0, y).filter(|_| begin < end) {
+    let taps = if begin < end { inside(window, 0, y) } else { 0..0 };
+    let from = |tap: usize| {
         let from = (y * window.stride[0] + tap - window.pad[0]) * window.input[1] + begin;
-        let from = &src.data[from * src.pitch..][..len];
-        row[..len].iter_mut().zip(from).for_each(|(max, &code)| *max = (*max).max(code));
+        &src.data[from * src.pitch..][..len]
+    };
+    if !taps.is_empty() {
+        row[..len].copy_from_slice(from(taps.start));
+    }
+    for tap in taps.skip(1) {
+        row[..len].iter_mut().zip(from(tap)).for_each(|(max, &code)| *max = (*max).max(code));
     }
     for (i, x) in outputs.enumerate() {
-        let at = (column(x) - begin) * src.pitch;
-        let count = inside(window, 1, x).len();
+        // Most windows lie in the image as a whole.
+        let first = (x * window.stride[1]).wrapping_sub(window.pad[1]);
+        let (first, count) = match first < window.input[1] && first + window.kernel[1] <= window.input[1] {
+            true => (first, window.kernel[1]),
+            false => (column(x), inside(window, 1, x).len()),
+        };
+        let at = (first - begin) * src.pitch;
         for block in blocks(channels) {
             let mut max = [i8::MIN; BLOCK];
             for tap in 0..count {

@@ -195,15 +195,17 @@ pub(crate) fn kernels(isa: Isa) -> Kernels {
     kernels.unwrap_or_else(|| panic!("this CPU lacks {isa}"))
 }
 
-/// The kernels of `isa` for a dense convolution with so many output pixels.
+/// The kernels of `isa` for a dense convolution with so many output pixels, and so many groups of taps in a row of
+/// its window.
 ///
 /// # Panics
 /// This CPU lacks it.
-pub(crate) fn dense_kernels(isa: Isa, pixels: usize) -> Kernels {
-    // A tile of AMX takes as long for one pixel as for sixteen.
+pub(crate) fn dense_kernels(isa: Isa, pixels: usize, groups: usize) -> Kernels {
+    // A tile of AMX takes as long for one pixel as for sixteen, for one group as for sixteen.
     const AMX_PIXELS_MIN: usize = 6;
+    const AMX_GROUPS_MIN: usize = 5;
     match isa {
-        Isa::Amx if pixels < AMX_PIXELS_MIN => kernels(Isa::Avx512Vnni),
+        Isa::Amx if pixels < AMX_PIXELS_MIN || groups < AMX_GROUPS_MIN => kernels(Isa::Avx512Vnni),
         _ => kernels(isa),
     }
 }
