@@ -2,17 +2,17 @@
 
 use super::benchncnn::Arguments;
 use super::options::EngineChoice;
+use super::report::{Format, Row};
 use super::{inputs, report};
 use clap::{Args, ValueEnum};
 use ocellus::bench::host::Host;
-use ocellus::bench::{self, Amount, Measurement, Picture, Roofs, Runs};
+use ocellus::bench::{self, Amount, Picture, Roofs, Runs};
 use ocellus::engine::{EngineOptions, Precision};
 use ocellus::engines::{self, Backend, EngineKind};
 use ocellus::image::Preprocess;
 use ocellus::limits::{INPUT_SIDE_MAX, INPUT_SIDE_MIN};
 use ocellus::loader::{LoadOptions, Model};
 use ocellus::{DetectorOptions, Error, Result, zoo};
-use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -83,16 +83,6 @@ pub(super) struct Bench {
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
-pub(super) enum Format {
-    /// For people, and for scripts that know benchncnn.
-    Text,
-    /// For programs.
-    Json,
-    /// For documents.
-    Markdown,
-}
-
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum PrecisionName {
     /// Int8; a model file without scales is refused.
     Int8,
@@ -107,24 +97,6 @@ enum PrecisionName {
 fn seconds(text: &str) -> Result<f64, String> {
     let wrong = || format!("'{text}' is no time from 0 to 3600 seconds");
     text.parse().ok().filter(|s| (0.0..=3600.0).contains(s)).ok_or_else(wrong)
-}
-
-/// One result, as JSON has it.
-#[derive(Serialize)]
-pub(super) struct Row {
-    pub name: String,
-    pub engine: &'static str,
-    pub precision: &'static str,
-    pub isa: String,
-    pub threads: usize,
-    /// Rows and columns of the input.
-    pub size: [usize; 2],
-    /// Images of a run.
-    pub batch: usize,
-    /// Of the median run.
-    pub images_per_second: f64,
-    #[serde(flatten)]
-    pub measured: Measurement,
 }
 
 /// What a name given by --model stands for.

@@ -1,11 +1,39 @@
 //! What `ocellus bench` prints.
 
-use super::bench::{Format, Row};
-use ocellus::bench::{Layer, Peak, Stages};
+use clap::ValueEnum;
+use ocellus::bench::{Layer, Measurement, Peak, Stages};
 use ocellus::{Error, Result};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::Write as _;
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub(super) enum Format {
+    /// For people, and for scripts that know benchncnn.
+    Text,
+    /// For programs.
+    Json,
+    /// For documents.
+    Markdown,
+}
+
+/// One result, as JSON has it.
+#[derive(Serialize)]
+pub(super) struct Row {
+    pub name: String,
+    pub engine: &'static str,
+    pub precision: &'static str,
+    pub isa: String,
+    pub threads: usize,
+    /// Rows and columns of the input.
+    pub size: [usize; 2],
+    /// Images of a run.
+    pub batch: usize,
+    /// Of the median run.
+    pub images_per_second: f64,
+    #[serde(flatten)]
+    pub measured: Measurement,
+}
 
 /// Writes to standard output; nobody reads on where it is closed.
 fn print(text: &str) -> Result<()> {

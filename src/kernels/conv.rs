@@ -2,9 +2,9 @@
 
 use super::arch::{self, LookUp, Run};
 use super::depthwise;
-use super::gemm::Lines;
 use super::isa::Isa;
 use super::job::{Job, Output};
+use super::lines::Lines;
 use super::packed::{Matrix, Packed, widest};
 use super::{Epilogue, Filter, Plane, PlaneMut, Window};
 use crate::limits::CHANNEL_GROUP;

@@ -17,6 +17,7 @@ pub mod float;
 mod gemm;
 pub mod isa;
 mod job;
+mod lines;
 pub mod moves;
 mod packed;
 pub mod pool;

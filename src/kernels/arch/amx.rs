@@ -6,9 +6,10 @@
 use super::avx512vnni::{self, Avx512Vnni};
 use super::{Feed, Kernels, Tile};
 use crate::kernels::dot::Dot;
-use crate::kernels::gemm::{self, Lines, Multiply, Shape};
+use crate::kernels::gemm::{self, Multiply};
 use crate::kernels::isa::Isa;
 use crate::kernels::job::{Job, Pixels, finish};
+use crate::kernels::lines::{Lines, Shape};
 use crate::kernels::packed::Panel;
 use crate::limits::CHANNEL_GROUP;
 use std::arch::asm;

@@ -110,7 +110,7 @@ pub(crate) struct Kernels {
 pub(crate) struct Tile {
     /// Instruction set, and output pixels × output channels.
     pub(crate) name: &'static str,
-    pub(crate) shape: crate::kernels::gemm::Shape,
+    pub(crate) shape: crate::kernels::lines::Shape,
     pub(crate) conv: Run,
 }
 
@@ -125,7 +125,7 @@ macro_rules! tile {
         }
         crate::kernels::arch::Tile {
             name: $name,
-            shape: const { crate::kernels::gemm::Shape::of(&$dot, $pixels) },
+            shape: const { crate::kernels::lines::Shape::of(&$dot, $pixels) },
             conv: door,
         }
     }};

@@ -3,8 +3,9 @@
 use super::{Feed, Kernels, Tile};
 use crate::kernels::depthwise;
 use crate::kernels::dot::Dot;
-use crate::kernels::gemm::{self, Shape};
+use crate::kernels::gemm;
 use crate::kernels::job::Job;
+use crate::kernels::lines::Shape;
 use crate::kernels::{CodeRange, PlaneMut, reference};
 
 const LANES: usize = 8;
