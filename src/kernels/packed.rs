@@ -151,13 +151,13 @@ impl Packed {
 /// Puts the group of a lane into a vector of groups, in [`halves`](super::dot::Dot::HALVES) or not.
 fn scatter(codes: &[i8; CHANNEL_GROUP], vector: &mut [u8], lane: usize, halves: bool) {
     const HALF: usize = CHANNEL_GROUP / 2;
-    let second = match halves {
-        false => lane * CHANNEL_GROUP + HALF,
-        true => vector.len() / 2 + lane * HALF,
-    };
-    let first = if halves { lane * HALF } else { lane * CHANNEL_GROUP };
-    for (i, &code) in codes.iter().enumerate() {
-        vector[if i < HALF { first + i } else { second + i - HALF }] = code as u8;
+    let [a, b, c, d] = codes.map(|code| code as u8);
+    if halves {
+        let second = vector.len() / 2 + lane * HALF;
+        vector[lane * HALF..][..HALF].copy_from_slice(&[a, b]);
+        vector[second..][..HALF].copy_from_slice(&[c, d]);
+    } else {
+        vector[lane * CHANNEL_GROUP..][..CHANNEL_GROUP].copy_from_slice(&[a, b, c, d]);
     }
 }
 
