@@ -12,5 +12,6 @@ pub mod limits;
 pub mod metrics;
 pub mod report;
 pub mod runtime;
+pub mod table;
 
 pub use error::{Error, Result};
