@@ -3,11 +3,12 @@
 use ocellus::engine::{EngineOptions, Precision};
 use ocellus::engines::{Backend, native};
 use ocellus::graph::{Graph, Node, Op, ValueId};
-use ocellus::image::{Letterbox, Preprocess, decode};
+use ocellus::image::{Letterbox, Mapping, Preprocess, decode};
 use ocellus::kernels::isa::Isa;
 use ocellus::loader::{LoadOptions, load};
 use ocellus::tensor::{Data, Tensor};
 use ocellus::{Error, Result};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// How to open a model for its activations.
@@ -43,6 +44,8 @@ pub struct Observer {
     layers: Vec<Layer>,
     /// Channels of a pixel, per tensor.
     channels: Vec<usize>,
+    /// The tensor that is the network's input; one beyond the last where no layer reads it.
+    picture: usize,
 }
 
 impl Observer {
@@ -61,6 +64,8 @@ impl Observer {
         let mut graph = model.graph;
         let (layers, tensors) = layers(&graph).map_err(in_file)?;
         let channels = tensors.iter().map(|&id| channels_of_pixel(&graph, id)).collect();
+        let is_input = |id: &ValueId| graph.inputs.contains(id);
+        let picture = tensors.iter().position(is_input).unwrap_or(tensors.len());
         graph.outputs = tensors;
         let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
         let isa = Isa::of_request(None)?;
@@ -72,7 +77,7 @@ impl Observer {
             ..EngineOptions::default()
         };
         let backend = native(graph, &preprocess, &run).map_err(in_file)?;
-        Ok(Observer { backend, preprocess, letterbox: None, isa, layers, channels })
+        Ok(Observer { backend, preprocess, letterbox: None, isa, layers, channels, picture })
     }
 
     /// The weighted layers, in the order of the file.
@@ -112,15 +117,41 @@ impl Observer {
 
     /// The numbers of tensor `i` for the last picture, in runs.
     pub fn numbers(&self, i: usize) -> impl Iterator<Item = &[f32]> {
+        self.runs(i, None)
+    }
+
+    /// As [`Observer::numbers`], but of the network's input without the margin of the letterbox. That constant
+    /// says nothing of pictures, and is so frequent that KL would clip all brighter pixels.
+    pub fn numbers_of_picture(&self, i: usize) -> impl Iterator<Item = &[f32]> {
+        self.runs(i, self.letterbox.as_ref().filter(|_| i == self.picture).map(content))
+    }
+
+    fn runs(&self, i: usize, content: Option<[Range<usize>; 2]>) -> impl Iterator<Item = &[f32]> {
         let output = self.backend.output(i);
         let channels = self.channels[i];
+        let width = self.input_size()[1].max(1);
         // Without gaps between pixels all of them are one run.
-        let (pitch, run) = match output.pitch == channels {
+        let (pitch, run) = match output.pitch == channels && content.is_none() {
             true => (output.data.len().max(1), output.data.len()),
             false => (output.pitch.max(1), channels),
         };
-        output.data.chunks(pitch).map(move |pixel| &pixel[..run.min(pixel.len())])
+        let wanted = move |pixel: usize| match &content {
+            Some([rows, columns]) => rows.contains(&(pixel / width)) && columns.contains(&(pixel % width)),
+            None => true,
+        };
+        let pixels = output.data.chunks(pitch).enumerate();
+        pixels.filter(move |(at, _)| wanted(*at)).map(move |(_, pixel)| &pixel[..run.min(pixel.len())])
     }
+}
+
+/// Rows and columns of the picture in the network's input.
+fn content(letterbox: &Letterbox) -> [Range<usize>; 2] {
+    let Mapping { scale, offset, picture } = letterbox.mapping();
+    let range = |axis: usize| {
+        let start = offset[axis] as usize;
+        start..start + (picture[axis] * scale[axis]).round() as usize
+    };
+    [range(1), range(0)]
 }
 
 /// Images lie channels last, others row-major.

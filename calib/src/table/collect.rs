@@ -52,7 +52,7 @@ pub fn collect(
     for picture in &usable {
         observer.look(picture)?;
         for (tensor, histogram) in histograms.iter_mut().enumerate() {
-            observer.numbers(tensor).for_each(|numbers| histogram.add(numbers));
+            observer.numbers_of_picture(tensor).for_each(|numbers| histogram.add(numbers));
         }
         progress();
     }

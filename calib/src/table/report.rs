@@ -9,6 +9,8 @@ use std::fmt::Write;
 
 /// Below this many pictures the spread of activations is a guess.
 const PICTURES_FEW: usize = 100;
+/// Clipping a larger share of a tensor deserves a look.
+const CLIPPED_MUCH: f64 = 0.01;
 /// The least scale that six decimals still hold to a percent.
 const SCALE_MIN: f32 = 1e-4;
 
@@ -93,6 +95,13 @@ fn warnings_of(row: &LayerRow, channels: usize) -> Vec<String> {
             false => format!("the scale of inputs up to {} is no usable number", row.absmax),
         };
         warnings.push(format!("layer {name} stays in float: {why}"));
+    }
+    if row.clipped > CLIPPED_MUCH {
+        warnings.push(format!(
+            "layer {name}: {:.1} % of its input are above {} and clipped; compare with --method minmax",
+            100.0 * row.clipped,
+            row.threshold
+        ));
     }
     if let Some(first) = row.dead_channels.first() {
         let dead = row.dead_channels.len();
