@@ -185,3 +185,20 @@ fn kl_clips_the_tails_of_a_real_model() {
         assert!(text(&output.stderr).contains("quantized already"), "{}", text(&output.stderr));
     }
 }
+
+/// 66 convolutions, counted with Python's onnx package.
+#[test]
+fn onnx_models_have_tables_too() {
+    let (Some(pictures), Some(model)) = (shared("data/coco/val_dev"), shared("models/v5lite-e-320.onnx"))
+    else {
+        return;
+    };
+    let dir = TempDir::new("table-onnx");
+    let [model, pictures, to] =
+        [&model, &pictures, &dir.path("t")].map(|path| path.to_str().unwrap().to_owned());
+    let output = calib_table(&[&model, &pictures, "-o", &to, "--limit", "1"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let entries = Table::read(Path::new(&to)).unwrap().entries;
+    assert_eq!(entries.len(), 66);
+    assert!(entries.iter().all(|entry| entry.input.is_some()));
+}
