@@ -1,5 +1,9 @@
 //! The command line of `calib`: arguments, what they mean, and the run.
 
+mod table;
+
+pub use table::{MethodName, TableArgs};
+
 use crate::dataset::classes::{Classes, MapEntry};
 use crate::dataset::{Dataset, Skipped, Source, read_names, read_results, write_results};
 use crate::error::{Error, Result};
@@ -13,7 +17,7 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Host-side companion of ocellus: measures detection models.
+/// Host-side companion of ocellus: measures and calibrates detection models.
 #[derive(Debug, Parser)]
 #[command(name = "calib", version, about, max_term_width = 100)]
 pub struct Cli {
@@ -33,6 +37,13 @@ pub enum Command {
     /// are right for measuring and wrong for a camera.
     #[command(after_long_help = EVAL_EXAMPLES)]
     Eval(Box<EvalArgs>),
+    /// Choose the int8 scales of a float model: a calibration table in ncnn's format.
+    ///
+    /// Runs the model in float over pictures, prepared as the runtime prepares them, and notes how the input
+    /// of each convolution and inner product is spread. From that follows how far its int8 codes should reach;
+    /// the weights get a scale per output channel.
+    #[command(after_long_help = table::EXAMPLES)]
+    Table(Box<TableArgs>),
 }
 
 const EVAL_EXAMPLES: &str = "\
@@ -119,6 +130,7 @@ pub enum Format {
 pub fn run(cli: &Cli, out: &mut dyn Write) -> Result<()> {
     match &cli.command {
         Command::Eval(args) => eval(args, out),
+        Command::Table(args) => table::run(args, out),
     }
 }
 
@@ -142,10 +154,20 @@ fn eval(args: &EvalArgs, out: &mut dyn Write) -> Result<()> {
     if !report.unmatched_classes.is_empty() {
         eprintln!("left out, the model has no such class: {}", report.unmatched_classes.join(", "));
     }
-    let text = match args.format {
-        Format::Text => report.to_text(),
+    print(out, args.format, &report, || report.to_text())
+}
+
+/// Prints a report in the wanted form.
+fn print(
+    out: &mut dyn Write,
+    format: Format,
+    report: &impl serde::Serialize,
+    text: impl FnOnce() -> String,
+) -> Result<()> {
+    let text = match format {
+        Format::Text => text(),
         Format::Json => {
-            serde_json::to_string_pretty(&report).map_err(|e| Error::io("standard output", e.into()))? + "\n"
+            serde_json::to_string_pretty(report).map_err(|e| Error::io("standard output", e.into()))? + "\n"
         }
     };
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -155,14 +177,18 @@ fn eval(args: &EvalArgs, out: &mut dyn Write) -> Result<()> {
     }
 }
 
-/// Refuses what could only fail after a long run.
-fn check(args: &EvalArgs) -> Result<()> {
-    let within = |flag: &str, value: Option<usize>, low: usize, high: usize| match value {
+/// Refuses a number outside `low..=high`, by the flag's name.
+fn within(flag: &str, value: Option<usize>, low: usize, high: usize) -> Result<()> {
+    match value {
         Some(v) if !(low..=high).contains(&v) => {
             Err(Error::Usage(format!("--{flag} {v}: must be {low} to {high}")))
         }
         _ => Ok(()),
-    };
+    }
+}
+
+/// Refuses what could only fail after a long run.
+fn check(args: &EvalArgs) -> Result<()> {
     within("size", args.size, INPUT_SIDE_MIN, INPUT_SIDE_MAX)?;
     within("limit", args.limit, 1, usize::MAX)?;
     within("max-det", Some(args.max_det), 1, CANDIDATES_MAX)?;
@@ -209,7 +235,7 @@ fn measure(args: &EvalArgs, options: &ModelOptions, dataset: &Dataset) -> Result
     dataset.check_pictures_exist()?;
     let mut detector = runtime::open(options)?;
     let classes = Classes::join(&dataset.categories, detector.class_names(), &args.class_map)?;
-    let bar = progress_bar(dataset.images.len());
+    let bar = bar_of(dataset.images.len());
     let detected = eval::detect_all(dataset, &classes, detector.as_mut(), || bar.inc(1));
     bar.finish_and_clear();
     let detected = detected?;
@@ -248,7 +274,7 @@ fn report(dataset: &Dataset, classes: Classes, detected: Detected) -> Report {
 }
 
 /// A bar on standard error; invisible where that is no terminal.
-fn progress_bar(images: usize) -> ProgressBar {
+fn bar_of(images: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} images, {per_sec}, {eta} left");
     let bar = ProgressBar::new(images as u64);
     match style {

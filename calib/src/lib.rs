@@ -2,7 +2,8 @@
 //!
 //! `calib eval` runs a model over an annotated data set and says how good its boxes are: [`dataset`] reads
 //! the annotations, [`eval`] runs the detector over the pictures, [`metrics`] computes COCO's mean average
-//! precision, [`report`] prints it. [`runtime`] is the only place that knows how a model is opened.
+//! precision, [`report`] prints it. `calib table` chooses the int8 scales of a float model from pictures:
+//! [`table`]. [`runtime`] is the only place that knows how a model is opened.
 
 pub mod cli;
 pub mod dataset;
@@ -12,5 +13,6 @@ pub mod limits;
 pub mod metrics;
 pub mod report;
 pub mod runtime;
+pub mod table;
 
 pub use error::{Error, Result};

@@ -7,6 +7,8 @@
 pub const JSON_FILE_BYTES_MAX: u64 = 2 << 30;
 /// Largest YOLO label file, `data.yaml` or names file, in bytes.
 pub const TEXT_FILE_BYTES_MAX: u64 = 8 << 20;
+/// Largest calibration table that is read, in bytes.
+pub const TABLE_FILE_BYTES_MAX: u64 = 64 << 20;
 /// Most images of a data set.
 pub const IMAGES_MAX: usize = 2_000_000;
 /// Most annotations of a data set.

@@ -1,4 +1,7 @@
-//! The one door to the runtime: opens a model and shows it as [`Detect`](crate::eval::Detect).
+//! The one door to the runtime: opens a model and shows it as [`Detect`](crate::eval::Detect), or by what its
+//! layers read ([`activations`]).
+
+pub mod activations;
 
 use crate::eval::{Detect, Detection};
 use ocellus::detect::Names;

@@ -33,7 +33,7 @@ fn size_of(picture: impl BufRead + Seek) -> Result<[u32; 2], String> {
 }
 
 /// Whether a file name looks like a picture's.
-pub(super) fn has_picture_name(path: &Path) -> bool {
+pub(crate) fn has_picture_name(path: &Path) -> bool {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     ["jpg", "jpeg", "png", "bmp"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }

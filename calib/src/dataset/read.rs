@@ -23,6 +23,6 @@ pub(super) fn read_bytes(path: &Path, bytes_max: u64) -> Result<Vec<u8>> {
 }
 
 /// Reads a UTF-8 text file of at most `bytes_max` bytes.
-pub(super) fn read_text(path: &Path, bytes_max: u64) -> Result<String> {
+pub(crate) fn read_text(path: &Path, bytes_max: u64) -> Result<String> {
     String::from_utf8(read_bytes(path, bytes_max)?).map_err(|_| Error::bad_data(path, "not UTF-8 text"))
 }

@@ -54,15 +54,20 @@ pub fn read_results(path: &Path, dataset: &Dataset, limited: bool) -> Result<Vec
 
 /// Writes `results` to a temporary file beside `path`, then renames it: `path` is never half written.
 pub fn write_results(path: &Path, results: impl Iterator<Item = CocoResult>) -> Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = PathBuf::from(temporary);
+    let temporary = temporary_beside(path);
     let written = write_list(&temporary, results).and_then(|()| std::fs::rename(&temporary, path));
     written.map_err(|e| {
         // The error of the write matters more than one of tidying up after it.
         let _ = std::fs::remove_file(&temporary);
         Error::io(path, e)
     })
+}
+
+/// Where to write what will be renamed to `path`.
+pub(crate) fn temporary_beside(path: &Path) -> PathBuf {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    PathBuf::from(temporary)
 }
 
 fn write_list(path: &Path, results: impl Iterator<Item = CocoResult>) -> std::io::Result<()> {

@@ -3,4 +3,5 @@
 mod cli;
 mod datasets;
 mod evaluate;
+mod table;
 mod temp_dir;

@@ -1,0 +1,85 @@
+//! Which pictures calibrate: files and folders, and a sample of them.
+
+use crate::dataset::has_picture_name;
+use crate::error::{Error, Result};
+use crate::limits::IMAGES_MAX;
+use std::path::{Path, PathBuf};
+
+/// The pictures that `arguments` name, files and folders, each once; those of a folder by name.
+///
+/// # Errors
+/// An argument does not exist, a folder has no picture, or they are too many.
+pub fn find(arguments: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut pictures = Vec::new();
+    for argument in arguments {
+        let about = std::fs::metadata(argument).map_err(|e| Error::io(argument, e))?;
+        if about.is_dir() {
+            pictures.append(&mut in_folder(argument)?);
+        } else {
+            pictures.push(argument.clone());
+        }
+        if pictures.len() > IMAGES_MAX {
+            return Err(Error::bad_data(argument, format!("more than {IMAGES_MAX} pictures")));
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    pictures.retain(|picture| seen.insert(picture.clone()));
+    Ok(pictures)
+}
+
+fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
+    let io = |e| Error::io(folder, e);
+    let mut pictures = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)?.take(IMAGES_MAX + 1) {
+        let path = entry.map_err(io)?.path();
+        if has_picture_name(&path) && path.is_file() {
+            pictures.push(path);
+        }
+    }
+    if pictures.is_empty() {
+        return Err(Error::bad_data(folder, "no .jpg, .png or .bmp picture in this folder"));
+    }
+    pictures.sort();
+    Ok(pictures)
+}
+
+/// `limit` of the pictures, drawn by `seed`; the same ones on every machine. They keep their order.
+pub fn sample(mut pictures: Vec<PathBuf>, limit: usize, seed: u64) -> Vec<PathBuf> {
+    if pictures.len() <= limit {
+        return pictures;
+    }
+    let mut left = pictures.len();
+    let mut wanted = limit;
+    let mut state = seed;
+    // Each picture is drawn with the chance that keeps all samples of this size equally likely.
+    pictures.retain(|_| {
+        let drawn = next(&mut state) % (left as u64) < wanted as u64;
+        (left, wanted) = (left - 1, wanted - usize::from(drawn));
+        drawn
+    });
+    pictures
+}
+
+/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let z = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_has_its_size_and_depends_on_the_seed_alone() {
+        let all: Vec<PathBuf> = (0..100).map(|i| PathBuf::from(format!("{i:03}"))).collect();
+        let drawn = sample(all.clone(), 30, 7);
+        assert_eq!(drawn.len(), 30);
+        assert!(drawn.is_sorted());
+        assert_eq!(drawn, sample(all.clone(), 30, 7));
+        assert_ne!(drawn, sample(all.clone(), 30, 8));
+        assert_eq!(sample(all.clone(), 100, 7), all);
+    }
+}
