@@ -83,10 +83,13 @@ impl Slot {
     /// has been taken. False if the watch has been stopped.
     pub fn put(&self, shot: Shot, every: bool) -> bool {
         let mut state = self.wait_while(|s| every && s.waiting.is_some() && !s.stopped);
+        if state.stopped {
+            return false;
+        }
         state.counts.dropped += u64::from(state.waiting.is_some());
         state.waiting = Some(shot);
         self.changed.notify_all();
-        !state.stopped
+        true
     }
 
     /// Waits for a shot. `None`: stopped, or the source has ended well.
@@ -174,6 +177,11 @@ mod tests {
         });
         slot.change(|state| state.waiting = Some(shot(1)));
         assert!(!slot.put(shot(2), true));
+        assert_eq!(
+            slot.lock().counts.dropped,
+            0,
+            "what comes after the stop was not dropped for a newer one"
+        );
         assert!(start.elapsed() < Duration::from_secs(30));
     }
 }
