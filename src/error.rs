@@ -73,6 +73,16 @@ pub enum Error {
         /// What was seen.
         what: String,
     },
+    /// A video stream is broken.
+    #[error("{stream}: frame {frame}: {what}")]
+    BadStream {
+        /// Its name: a file, or `stdin`.
+        stream: String,
+        /// The frame, from 1.
+        frame: u64,
+        /// What was expected, what was seen, and the remedy.
+        what: String,
+    },
     /// The caller asked for something impossible.
     #[error("{0}")]
     Usage(String),

@@ -89,6 +89,7 @@ pub mod passes;
 pub mod plan;
 pub mod tensor;
 pub mod threads;
+pub mod watch;
 pub mod zoo;
 
 pub use detector::{Detector, DetectorOptions, Timing};

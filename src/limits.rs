@@ -43,6 +43,12 @@ pub const PICTURE_SIDE_MAX: u32 = 16_384;
 pub const PICTURE_PIXELS_MAX: u64 = 100_000_000;
 /// Largest picture file that is read, in bytes.
 pub const PICTURE_FILE_BYTES_MAX: u64 = 256 << 20;
+/// Most pixels of a video frame: 8K UHD fits.
+pub const VIDEO_PIXELS_MAX: usize = 1 << 25;
+/// Largest JPEG of an MJPEG stream, in bytes.
+pub const VIDEO_JPEG_BYTES_MAX: usize = 32 << 20;
+/// Longest header line of a Y4M stream, in bytes.
+pub const VIDEO_LINE_BYTES_MAX: usize = 1024;
 /// Most class names in a names file or in a model's metadata.
 pub const CLASSES_MAX: usize = 10_000;
 /// Most candidate boxes that enter non-maximum suppression; the best by score are kept.
@@ -63,4 +69,6 @@ const _: () = assert!(ARENA_ALIGN.is_power_of_two() && ARENA_SLACK.is_multiple_o
 const _: () = assert!(ARENA_SLACK >= CHANNEL_GROUP);
 const _: () = assert!(INPUT_SIDE_MIN < INPUT_SIDE_MAX && INPUT_SIDE_MAX <= DIM_MAX);
 const _: () = assert!(TENSOR_ELEMENTS_MAX <= ARENA_BYTES_MAX / 4);
+const _: () = assert!(VIDEO_PIXELS_MAX as u64 <= PICTURE_PIXELS_MAX);
+const _: () = assert!(VIDEO_JPEG_BYTES_MAX as u64 <= PICTURE_FILE_BYTES_MAX);
 const _: () = assert!(PICTURE_PIXELS_MAX <= (PICTURE_SIDE_MAX as u64) * (PICTURE_SIDE_MAX as u64));

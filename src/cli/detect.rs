@@ -1,7 +1,8 @@
 //! `ocellus detect`
 
 use super::inputs;
-use super::options::{Format, ModelFacts, RunOptions};
+use super::json::{Milliseconds, Object, objects};
+use super::options::{Format, ModelFacts, RunOptions, Thresholds};
 use clap::Args;
 use crossbeam_channel::Sender;
 use ocellus::detect::{Detection, Names, annotate};
@@ -27,15 +28,8 @@ pub(super) struct Detect {
     model: PathBuf,
     #[command(flatten)]
     run: RunOptions,
-    /// Least confidence of a detection, 0 to 1.
-    #[arg(long, value_name = "P", default_value_t = 0.25)]
-    score: f32,
-    /// Boxes of a class that overlap more than this (intersection over union) count as one object.
-    #[arg(long, value_name = "P", default_value_t = 0.45)]
-    iou: f32,
-    /// Most detections of a picture.
-    #[arg(long, value_name = "N", default_value_t = 300)]
-    max_det: usize,
+    #[command(flatten)]
+    thresholds: Thresholds,
     #[command(flatten)]
     facts: ModelFacts,
     /// How results are printed; json is one line per picture.
@@ -59,27 +53,10 @@ struct Line<'a> {
     ms: Milliseconds,
 }
 
-#[derive(Serialize)]
-struct Object<'a> {
-    class: std::borrow::Cow<'a, str>,
-    class_id: usize,
-    score: f32,
-    #[serde(rename = "box")]
-    bbox: [f32; 4],
-}
-
-#[derive(Serialize)]
-struct Milliseconds {
-    decode: f64,
-    preprocess: f64,
-    inference: f64,
-    postprocess: f64,
-}
-
 impl Detect {
     pub fn run(&self) -> Result<ExitCode> {
         let mut options = self.run.detector()?;
-        (options.score, options.iou, options.max_det) = (self.score, self.iou, self.max_det);
+        self.thresholds.apply(&mut options);
         self.facts.apply(&mut options)?;
         let pictures = inputs::expand(&self.inputs)?;
         if let Some(folder) = &self.draw {
@@ -167,24 +144,12 @@ fn line<'a>(
     found: &[Detection],
     (decode, timing): (Duration, Timing),
 ) -> Line<'a> {
-    let object = |d: &Detection| Object {
-        class: names.get(d.class_id),
-        class_id: d.class_id,
-        score: d.score,
-        bbox: d.bbox,
-    };
-    let ms = |d: Duration| (d.as_secs_f64() * 1e6).round() / 1e3;
     Line {
         image: picture.to_string_lossy().into_owned(),
         width: frame.width,
         height: frame.height,
-        detections: found.iter().map(object).collect(),
-        ms: Milliseconds {
-            decode: ms(decode),
-            preprocess: ms(timing.preprocess),
-            inference: ms(timing.inference),
-            postprocess: ms(timing.postprocess),
-        },
+        detections: objects(names, found),
+        ms: Milliseconds::new(decode, timing),
     }
 }
 

@@ -5,8 +5,10 @@ mod benchncnn;
 mod detect;
 mod inputs;
 mod inspect;
+mod json;
 mod options;
 mod report;
+mod watch;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -28,6 +30,8 @@ struct Cli {
 enum Command {
     /// Find objects in pictures.
     Detect(Box<detect::Detect>),
+    /// Find objects in the frames of a camera, as they come.
+    Watch(Box<watch::Watch>),
     /// Show what a model becomes: every step with its type, shape, scale, kernel and place in memory.
     Inspect(inspect::Inspect),
     /// Measure how fast networks run.
@@ -41,6 +45,7 @@ pub(crate) fn run() -> ExitCode {
     env_logger::Builder::from_env(log).format_timestamp(None).format_target(false).init();
     let done = match &cli.command {
         Command::Detect(detect) => detect.run(),
+        Command::Watch(watch) => watch.run(),
         Command::Inspect(inspect) => inspect.run(),
         Command::Bench(bench) => bench.run(),
     };

@@ -138,6 +138,27 @@ impl RunOptions {
     }
 }
 
+/// Which boxes are detections.
+#[derive(Args)]
+pub(super) struct Thresholds {
+    /// Least confidence of a detection, 0 to 1.
+    #[arg(long, value_name = "P", default_value_t = 0.25)]
+    score: f32,
+    /// Boxes of a class that overlap more than this (intersection over union) count as one object.
+    #[arg(long, value_name = "P", default_value_t = 0.45)]
+    iou: f32,
+    /// Most detections of a picture.
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    max_det: usize,
+}
+
+impl Thresholds {
+    /// Puts them into `options`.
+    pub fn apply(&self, options: &mut DetectorOptions) {
+        (options.score, options.iou, options.max_det) = (self.score, self.iou, self.max_det);
+    }
+}
+
 /// What the model file may not say, or says wrongly.
 #[derive(Args)]
 pub(super) struct ModelFacts {

@@ -16,3 +16,4 @@ mod program;
 mod shared;
 mod style;
 mod temp_dir;
+mod watch;

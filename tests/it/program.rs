@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use std::ffi::OsStr;
-use std::process::Command;
+use std::io::Write;
+use std::process::{Child, Command, Output, Stdio};
 
 /// What a run of the program did.
 pub struct Ran {
@@ -15,6 +16,14 @@ pub struct Ran {
 }
 
 impl Ran {
+    fn of(output: Output) -> Self {
+        Ran {
+            status: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// The lines of standard output as JSON.
     pub fn json_lines(&self) -> Vec<Value> {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -33,6 +42,25 @@ pub fn ocellus_with(variables: &[(&str, &str)], arguments: &[&dyn AsRef<OsStr>])
     run(command.envs(variables.iter().copied()))
 }
 
+/// As [`ocellus`], with `input` on standard input.
+pub fn ocellus_fed(input: &[u8], arguments: &[&dyn AsRef<OsStr>]) -> Ran {
+    let mut child = start(arguments);
+    let mut stdin = child.stdin.take().unwrap();
+    let output = std::thread::scope(|scope| {
+        // A program that ends early reads no more; what it says about that is what the test looks at.
+        scope.spawn(move || drop(stdin.write_all(input)));
+        child.wait_with_output().unwrap()
+    });
+    Ran::of(output)
+}
+
+/// Starts `ocellus` with pipes to all three of its streams.
+pub fn start(arguments: &[&dyn AsRef<OsStr>]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ocellus"));
+    command.args(arguments.iter().map(|a| a.as_ref())).env_remove("OCELLUS_ISA").env_remove("OCELLUS_LOG");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
 /// As [`ocellus`], with at most a second of CPU time and 200 MB of address space where the system can
 /// enforce that. CPU time, so that a busy machine fails no test.
 pub fn ocellus_confined(arguments: &[&dyn AsRef<OsStr>]) -> Ran {
@@ -45,10 +73,5 @@ pub fn ocellus_confined(arguments: &[&dyn AsRef<OsStr>]) -> Ran {
 }
 
 fn run(command: &mut Command) -> Ran {
-    let output = command.env_remove("OCELLUS_LOG").output().unwrap();
-    Ran {
-        status: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+    Ran::of(command.env_remove("OCELLUS_LOG").output().unwrap())
 }

@@ -22,7 +22,7 @@ const UNSAFE: [&str; 7] = [
 ];
 
 /// What each room may know, the crate's own modules only; see docs/ARCHITECTURE.md.
-const KNOWS: [(&str, &[&str]); 14] = [
+const KNOWS: [(&str, &[&str]); 15] = [
     ("limits", &[]),
     ("tensor", &["limits"]),
     ("error", &["tensor"]),
@@ -38,6 +38,7 @@ const KNOWS: [(&str, &[&str]); 14] = [
     ("image", &["kernels", "tensor", "limits", "error"]),
     ("detect", &["image", "tensor", "limits", "error"]),
     ("engines", &["engine", "loader", "graph", "detect", "image", "kernels", "tensor", "limits", "error"]),
+    ("watch", &["detector", "detect", "image", "limits", "error"]),
 ];
 
 struct Source {

@@ -1,0 +1,94 @@
+//! What a source of frames is, and what it hands over.
+
+use super::yuv::Yuv;
+use crate::error::{Error, Result};
+use crate::image::{self, Frame};
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime};
+
+/// Where frames come from: a camera, a stream, a folder.
+pub trait Source: Send {
+    /// Waits for the next frame.
+    ///
+    /// # Errors
+    /// The source is broken and has no more frames. One damaged frame is a [`Step::Damaged`], not an error.
+    fn next_frame(&mut self) -> Result<Step>;
+}
+
+impl<S: Source + ?Sized> Source for Box<S> {
+    fn next_frame(&mut self) -> Result<Step> {
+        (**self).next_frame()
+    }
+}
+
+/// What became of asking a source.
+#[derive(Debug)]
+pub enum Step {
+    /// A frame.
+    Frame(Shot),
+    /// A frame was there but is unusable; the next one may be good.
+    Damaged(Error),
+    /// The source has ended, as it should.
+    End,
+}
+
+/// One frame as it was captured.
+#[derive(Debug)]
+pub struct Shot {
+    /// Number in the source, from 1; dropped and damaged frames count.
+    pub number: u64,
+    /// When it was there as a whole, by the wall clock.
+    pub time: SystemTime,
+    /// The same moment by the steady clock, from which latency is measured.
+    pub instant: Instant,
+    /// The pixels.
+    pub picture: Picture,
+}
+
+impl Shot {
+    /// A shot that is there now.
+    pub fn now(number: u64, picture: Picture) -> Self {
+        Shot { number, time: SystemTime::now(), instant: Instant::now(), picture }
+    }
+}
+
+/// Pixels as a source delivers them. Whoever needs them decodes them: most frames of a fast camera are dropped.
+#[derive(Debug)]
+pub enum Picture {
+    /// Ready for use.
+    Rgb(Frame),
+    /// Planes of brightness and colour.
+    Yuv(Yuv),
+    /// A JPEG file in memory.
+    Jpeg {
+        /// Name of the stream, for messages.
+        stream: String,
+        /// Number of the frame, for messages.
+        frame: u64,
+        /// The file.
+        bytes: Vec<u8>,
+    },
+    /// A picture file.
+    File(PathBuf),
+}
+
+impl Picture {
+    /// The pixels as RGB.
+    ///
+    /// # Errors
+    /// The picture is damaged or above the limits.
+    pub fn decode(self) -> Result<Frame> {
+        match self {
+            Picture::Rgb(frame) => Ok(frame),
+            Picture::Yuv(yuv) => Ok(yuv.to_rgb()),
+            Picture::File(path) => image::decode(path),
+            Picture::Jpeg { stream, frame, bytes } => image::decode_bytes(&stream, &bytes).map_err(|e| {
+                let what = match e {
+                    Error::BadPicture { what, .. } => what,
+                    other => other.to_string(),
+                };
+                Error::BadStream { stream, frame, what }
+            }),
+        }
+    }
+}

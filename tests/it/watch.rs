@@ -1,0 +1,151 @@
+//! `ocellus watch`: frames in, lines of JSON out.
+
+use crate::onnx_bytes;
+use crate::program::{ocellus, ocellus_fed, start};
+use crate::temp_dir::TempDir;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+
+/// A Y4M stream of 128×64 pixels.
+fn y4m(frames: usize) -> Vec<u8> {
+    let mut bytes = b"YUV4MPEG2 W128 H64 F25:1 Ip A1:1 C420mpeg2\n".to_vec();
+    for _ in 0..frames {
+        bytes.extend(b"FRAME\n");
+        bytes.extend([128; 128 * 64 * 3 / 2]);
+    }
+    bytes
+}
+
+fn frames(lines: &[Value]) -> Vec<u64> {
+    lines.iter().map(|line| line["frame"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn each_frame_of_a_stream_is_a_line() {
+    let dir = TempDir::new("watch-stream");
+    let model = dir.write("m.onnx", onnx_bytes::detector());
+    let ran = ocellus_fed(&y4m(3), &[&"watch", &"--model", &model, &"--source", &"-", &"--all-frames"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.err);
+    let lines = ran.json_lines();
+    assert_eq!(frames(&lines), [1, 2, 3]);
+    let line = &lines[0];
+    let keys: Vec<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["camera", "detections", "frame", "height", "latency_ms", "ms", "time", "width"]);
+    assert_eq!(
+        (&line["camera"], &line["width"], &line["height"]),
+        (&"stdin".into(), &128.into(), &64.into())
+    );
+    let time = line["time"].as_str().unwrap();
+    assert!(time.len() == 24 && time.as_bytes()[10] == b'T' && time.ends_with('Z'), "{time}");
+    assert!(line["latency_ms"].as_f64().unwrap() > 0.0);
+    // As in `json_is_one_line_per_picture`: one object of class 1 that fills the picture.
+    let [object] = &line["detections"].as_array().unwrap()[..] else { panic!("{line}") };
+    assert_eq!((&object["class"], &object["class_id"]), (&"class 1".into(), &1.into()));
+    for (side, expected) in object["box"].as_array().unwrap().iter().zip([0.0, 0.0, 128.0, 64.0]) {
+        assert!((side.as_f64().unwrap() - expected).abs() < 1e-3, "{object}");
+    }
+    assert!(ran.err.starts_with("3 frames, 0 dropped, 0 errors, mean latency "), "{}", ran.err);
+}
+
+#[test]
+fn a_truncated_stream_gives_its_whole_frames_and_says_where_it_broke() {
+    let dir = TempDir::new("watch-truncated");
+    let model = dir.write("m.onnx", onnx_bytes::detector());
+    let stream = y4m(3);
+    let cut = &stream[..stream.len() - 100];
+    let ran = ocellus_fed(cut, &[&"watch", &"--model", &model, &"--source", &"-", &"--all-frames"]);
+    assert_eq!(ran.status, Some(1));
+    assert_eq!(frames(&ran.json_lines()), [1, 2]);
+    let words = ["2 frames, 0 dropped, 0 errors", "stdin: frame 3: ", "12188 of 12288 bytes"];
+    assert!(words.iter().all(|word| ran.err.contains(word)), "{}", ran.err);
+}
+
+#[test]
+fn raw_frames_are_what_the_option_says() {
+    let dir = TempDir::new("watch-raw");
+    let model = dir.write("m.onnx", onnx_bytes::detector());
+    let watch = |raw: &str, bytes: usize| {
+        let options: [&dyn AsRef<std::ffi::OsStr>; 8] =
+            [&"watch", &"--model", &model, &"--source", &"-", &"--raw", &raw, &"--all-frames"];
+        ocellus_fed(&vec![9; bytes], &options)
+    };
+    assert_eq!(frames(&watch("rgb24:32x32", 2 * 3072).json_lines()), [1, 2]);
+    assert_eq!(frames(&watch("yuv420:32x32", 2 * 1536).json_lines()), [1, 2]);
+    let ran = watch("nv12:32x32", 0);
+    assert_eq!(ran.status, Some(2));
+    assert!(ran.err.contains("nv12") && ran.err.contains("yuv420:WxH"), "{}", ran.err);
+}
+
+#[test]
+fn a_damaged_frame_of_a_file_is_passed_over() {
+    let dir = TempDir::new("watch-mjpeg");
+    let model = dir.write("m.onnx", onnx_bytes::detector());
+    let jpeg = std::fs::read(dir.picture("pictures/a.jpg", 64, 48)).unwrap();
+    let video = dir.write("door.mjpeg", [&jpeg[..], &jpeg[..jpeg.len() - 2], &jpeg[..]].concat());
+    let ran = ocellus(&[&"watch", &"--model", &model, &"--source", &video]);
+    assert_eq!(ran.status, Some(0), "{}", ran.err);
+    let lines = ran.json_lines();
+    assert_eq!((frames(&lines), &lines[0]["camera"]), (vec![1, 3], &"door".into()));
+    assert!(ran.err.contains("2 frames, 0 dropped, 1 errors") && ran.err.contains("frame 2"), "{}", ran.err);
+
+    dir.write("pictures/b.png", "no picture");
+    let ran = ocellus(&[&"watch", &"--model", &model, &"--source", &dir.path("pictures"), &"--camera", &"x"]);
+    let lines = ran.json_lines();
+    assert!(lines.len() == 1 && lines[0]["image"].as_str().unwrap().ends_with("a.jpg"), "{}", ran.out);
+    assert!(lines[0]["camera"] == "x" && ran.err.contains("b.png"), "{}", ran.err);
+}
+
+/// The stream stays open, so that only the signal can end the program.
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_it_with_a_summary() {
+    let dir = TempDir::new("watch-signal");
+    let model = dir.write("m.onnx", onnx_bytes::detector());
+    for signal in ["-INT", "-TERM"] {
+        let mut child = start(&[&"watch", &"--model", &model, &"--source", &"-"]);
+        child.stdin.as_mut().unwrap().write_all(&y4m(1)).unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("\"frame\":1"), "{line}");
+        let kill = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        let mut err = String::new();
+        child.stderr.unwrap().read_to_string(&mut err).unwrap();
+        assert!(err.starts_with("1 frames, 0 dropped, 0 errors") && err.lines().count() == 1, "{err}");
+    }
+}
+
+#[test]
+fn it_ends_quietly_when_nobody_reads() {
+    let dir = TempDir::new("watch-closed");
+    let model = dir.write("m.onnx", onnx_bytes::detector());
+    dir.picture("pictures/a.png", 32, 32);
+    let pictures = dir.path("pictures");
+    let mut child = start(&[&"watch", &"--model", &model, &"--source", &pictures, &"--loop"]);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let numbers: Vec<Value> =
+        lines.by_ref().take(3).map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect();
+    assert_eq!(frames(&numbers), [1, 2, 3], "a loop goes on counting");
+    drop(lines);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut err = String::new();
+    child.stderr.unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!(err, "");
+}
+
+/// Frames come at 200 per second and five are wanted: most are dropped, and the numbers show it.
+#[test]
+fn a_paced_source_drops_what_is_not_looked_at() {
+    let dir = TempDir::new("watch-paced");
+    let model = dir.write("m.onnx", onnx_bytes::detector());
+    let video = dir.write("v.y4m", y4m(100));
+    let options: [&dyn AsRef<std::ffi::OsStr>; 9] =
+        [&"watch", &"--model", &model, &"--source", &video, &"--fps", &"200", &"--max-fps", &"5"];
+    let ran = ocellus(&options);
+    assert_eq!(ran.status, Some(0), "{}", ran.err);
+    let seen = frames(&ran.json_lines());
+    assert!((2..=30).contains(&seen.len()) && seen.is_sorted(), "{seen:?}");
+    assert_eq!(seen.last(), Some(&100), "the newest frame waits until it is taken");
+    assert!(ran.err.contains(&format!("{} frames, {} dropped", seen.len(), 100 - seen.len())), "{}", ran.err);
+}
