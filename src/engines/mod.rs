@@ -272,8 +272,8 @@ impl Backend {
     pub fn with_batch(self, images: usize) -> Result<Batch> {
         match self {
             Backend::Native(native) => native.engine.with_batch(images),
-            #[cfg(feature = "tract")]
-            Backend::Tract(_) => Err(Error::Usage("batches run in the native engine only".into())),
+            #[cfg(any(feature = "tract", feature = "ncnn"))]
+            _ => Err(Error::Usage("batches run in the native engine only".into())),
         }
     }
 

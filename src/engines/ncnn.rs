@@ -190,6 +190,10 @@ fn set_options(net: &Net, graph: &Graph, options: &EngineOptions) -> Result<&'st
             let what = "the engine ncnn runs int8 weights in int8 only; leave --precision at auto";
             return Err(Error::Usage(what.into()));
         }
+        Precision::Dynamic => {
+            let what = "the engine ncnn does not quantize while it runs; leave --precision at auto";
+            return Err(Error::Usage(what.into()));
+        }
         _ => {}
     }
     let settings = ncnn_rs::Option::new();
