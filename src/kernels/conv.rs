@@ -231,7 +231,6 @@ impl ConvI8 {
     }
 }
 
-/// Panics unless there are `per_output` weights per output channel, all of them in −127..=127.
 /// The input channel at each byte of a tap; `None` fills a source's last group.
 fn places(runs: &[usize]) -> Vec<Option<usize>> {
     let mut places = Vec::new();
@@ -244,6 +243,7 @@ fn places(runs: &[usize]) -> Vec<Option<usize>> {
     places
 }
 
+/// Panics unless there are `per_output` weights per output channel, all of them in −127..=127.
 fn check(window: &Window, filter: &Filter<'_>, per_output: usize) {
     let extents = [window.input, window.output, window.kernel, window.stride, window.dilation];
     assert!(extents.as_flattened().iter().all(|&extent| extent > 0), "{window:?}");
