@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::image::{Frame, Letterbox, Mapping, Preprocess};
 use crate::kernels::isa::Isa;
 use crate::limits::{INPUT_SIDE_MAX, INPUT_SIDE_MIN};
-use crate::loader::LoadOptions;
+use crate::loader::{LoadOptions, Model};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -88,20 +88,33 @@ impl Detector {
         let path = path.as_ref();
         check(options)?;
         let load = LoadOptions { size: options.size };
-        let Opened { backend, metadata, preprocess } =
-            engines::open(path, options.engine, &load, &options.run, &options.preprocess)?;
-        let in_file = |e: Error| e.at(|p| p.file = Some(path.to_owned()));
+        let opened = engines::open(path, options.engine, &load, &options.run, &options.preprocess)?;
+        Detector::of_opened(opened, options).map_err(|e| e.at(|p| p.file = Some(path.to_owned())))
+    }
+
+    /// Prepares a model that is in memory, for the native engine; `options.size` is of no meaning, as a graph has
+    /// one size.
+    ///
+    /// # Errors
+    /// As [`Detector::open`].
+    pub fn of_model(model: &Model, options: &DetectorOptions) -> Result<Detector> {
+        check(options)?;
+        Detector::of_opened(engines::open_model(model, &options.run, &options.preprocess)?, options)
+    }
+
+    fn of_opened(opened: Opened, options: &DetectorOptions) -> Result<Detector> {
+        let Opened { backend, metadata, preprocess } = opened;
         let stated = match &options.names {
             Some(names) => Some(names.clone()),
-            None => Names::from_metadata(&metadata).map_err(in_file)?,
+            None => Names::from_metadata(&metadata)?,
         };
         let anchors = match &options.anchors {
             Some(anchors) => Some(anchors.clone()),
-            None => Anchors::from_metadata(&metadata).map_err(in_file)?,
+            None => Anchors::from_metadata(&metadata)?,
         };
         let head_options =
             HeadOptions { network: backend.input_size(), classes: stated.as_ref().map(Names::len), anchors };
-        let heads = Heads::from_shapes(&backend.outputs(), &head_options).map_err(in_file)?;
+        let heads = Heads::from_shapes(&backend.outputs(), &head_options)?;
         let names = match stated {
             Some(names) => names,
             None if heads.classes() == 80 => Names::coco(),

@@ -227,6 +227,30 @@ impl Tensor {
         }
     }
 
+    /// Symmetric int8 weights `[O, ..]`: each output channel's largest magnitude is code 127, the others are
+    /// rounded to the nearest code, ties to even. Quantized weights stay as they are. A channel of zeros has
+    /// scale 1.
+    ///
+    /// # Panics
+    /// The tensor is a scalar, which has no channels.
+    #[must_use]
+    pub fn to_q8(&self) -> Tensor {
+        if let Data::Q8 { .. } = self.data {
+            return self.clone();
+        }
+        let values = self.to_f32();
+        let row = (values.len() / self.shape[0].max(1)).max(1);
+        let scale = |row: &[f32]| {
+            let largest = row.iter().fold(0f32, |most, w| most.max(w.abs()));
+            if largest.is_normal() { largest / 127.0 } else { 1.0 }
+        };
+        let scales: Vec<f32> = values.chunks(row).map(scale).collect();
+        let code = |w: f32, scale: f32| (w / scale).round_ties_even().clamp(-127.0, 127.0) as i8;
+        let codes =
+            values.chunks(row).zip(&scales).flat_map(|(row, &s)| row.iter().map(move |&w| code(w, s)));
+        Tensor { shape: self.shape.clone(), data: Data::Q8 { codes: codes.collect(), scales } }
+    }
+
     /// The elements as integers, if they are integers.
     pub fn as_i64(&self) -> Option<&[i64]> {
         match &self.data {

@@ -9,7 +9,7 @@ use crate::engine::{Batch, Engine, EngineOptions, Input};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::image::{Frame, Letterbox, Preprocess};
-use crate::loader::{LoadOptions, load};
+use crate::loader::{LoadOptions, Model, load};
 use std::borrow::Borrow;
 use std::path::Path;
 use std::str::FromStr;
@@ -124,10 +124,24 @@ fn open_native(
     overrides: &[(String, String)],
 ) -> Result<Opened> {
     let in_file = |e: Error| e.at(|p| p.file = Some(path.to_owned()));
-    let model = load(path, load_options)?;
+    let Model { graph, metadata } = load(path, load_options)?;
+    let preprocess = preprocess(&metadata, overrides)?;
+    let backend = native(graph, &preprocess, engine_options).map_err(in_file)?;
+    Ok(Opened { backend, metadata, preprocess })
+}
+
+/// The native engine with a model that is in memory.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_model(
+    model: &Model,
+    engine_options: &EngineOptions,
+    overrides: &[(String, String)],
+) -> Result<Opened> {
     let preprocess = preprocess(&model.metadata, overrides)?;
-    let backend = native(model.graph, &preprocess, engine_options).map_err(in_file)?;
-    Ok(Opened { backend, metadata: model.metadata, preprocess })
+    let backend = native(&model.graph, &preprocess, engine_options)?;
+    Ok(Opened { backend, metadata: model.metadata.clone(), preprocess })
 }
 
 /// The native engine with a loaded graph, for pictures prepared as `preprocess` says.

@@ -22,6 +22,7 @@ mod swish;
 pub use grids::{Grids, assign as assign_grids, without_fake_quant};
 pub use heads::raw_heads;
 pub use order::order_channels;
+pub use regrid::moves_only;
 pub use requantize::requantize_movers;
 
 use crate::error::Result;

@@ -30,7 +30,7 @@ pub(super) fn run(graph: &Graph) -> Result<Graph> {
 }
 
 /// Whether every element of the result is an element of the operands.
-pub(super) fn moves_only(op: &Op) -> bool {
+pub fn moves_only(op: &Op) -> bool {
     match op {
         Op::Concat { .. }
         | Op::Slice { .. }

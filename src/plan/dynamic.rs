@@ -1,6 +1,6 @@
 //! Float convolutions and linear layers in int8, on grids that each run makes of the operand itself.
 
-use super::int8::{channels_last, codes_of, window_of};
+use super::int8::{channels_last, window_of};
 use super::lower::Planner;
 use super::step::{Part, Step, Work};
 use super::{Loc, Run};
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::graph::{Node, Op, ValueId, WindowAttrs};
 use crate::kernels::dynamic::{ConvDynamic, Weights, grid, range};
 use crate::kernels::elementwise;
-use crate::tensor::{DType, Quant};
+use crate::tensor::{DType, Data, Quant};
 
 /// Whether `node` is lowered here.
 pub(super) fn fits(p: &Planner, node: &Node) -> bool {
@@ -43,19 +43,15 @@ pub(super) fn lower(p: &mut Planner, node: &Node) -> Result<()> {
     };
     let weights = p.graph.constant(node.inputs[1]).expect("inference checked that weights are constant");
     let bias = node.inputs.get(2).and_then(|&id| p.graph.constant(id)).map(|t| t.to_f32());
-    let (weight_codes, scales) = codes_of(weights);
+    let weights = weights.to_q8();
+    let Data::Q8 { codes: weight_codes, scales } = weights.data() else { unreachable!("just made") };
     let (taps, outputs) = (attrs.kernel[0] * attrs.kernel[1], scales.len());
     let ordered: Vec<i8> = match depthwise {
         true => (0..taps * outputs).map(|i| weight_codes[i % outputs * taps + i / outputs]).collect(),
-        false => channels_last(&weight_codes, codes.channels(), taps),
+        false => channels_last(weight_codes, codes.channels(), taps),
     };
-    let weights = Weights {
-        in_channels: codes.channels(),
-        depthwise,
-        codes: &ordered,
-        scales: &scales,
-        bias: bias.as_deref(),
-    };
+    let weights =
+        Weights { in_channels: codes.channels(), depthwise, codes: &ordered, scales, bias: bias.as_deref() };
     let kernel = ConvDynamic::new(isa, window_of(&codes, &out, attrs), &weights, activation);
     let rows = ranges.pixels();
     let work = Work {

@@ -11,7 +11,7 @@ use crate::kernels::isa::Isa;
 use crate::kernels::{
     Add, Average, CodeRange, Epilogue, Filter, Mul, Plane, Requant, Window, elementwise, pool,
 };
-use crate::tensor::{DType, Data, Quant, Tensor};
+use crate::tensor::{DType, Data, Quant};
 
 /// Appends the int8 step of a node.
 pub(super) fn lower(p: &mut Planner, at: usize, node: &Node) -> Result<()> {
@@ -58,25 +58,6 @@ pub(super) fn pixelwise(graph: &Graph, node: &Node) -> bool {
     (a == out && (b == out || one_pixel(b))) || (b == out && one_pixel(a))
 }
 
-/// Symmetric int8 weights `[O, ..]` with one scale per output channel; float weights are rounded to
-/// ±127 · scale of each channel's largest.
-pub(super) fn codes_of(tensor: &Tensor) -> (Vec<i8>, Vec<f32>) {
-    if let Data::Q8 { codes, scales } = tensor.data() {
-        return (codes.clone(), scales.clone());
-    }
-    let values = tensor.to_f32();
-    let per_channel = (values.len() / tensor.shape()[0].max(1)).max(1);
-    let scale = |row: &[f32]| {
-        let largest = row.iter().fold(0f32, |m, w| m.max(w.abs()));
-        if largest.is_normal() { largest / 127.0 } else { 1.0 }
-    };
-    let scales: Vec<f32> = values.chunks(per_channel).map(scale).collect();
-    let code = |w: f32, s: f32| (w / s).round_ties_even().clamp(-127.0, 127.0) as i8;
-    let codes =
-        values.chunks(per_channel).zip(&scales).flat_map(|(row, &s)| row.iter().map(move |&w| code(w, s)));
-    (codes.collect(), scales)
-}
-
 /// Weights, bias and epilogue of a convolution in int8.
 struct Quantized {
     codes: Vec<i8>,
@@ -88,14 +69,16 @@ struct Quantized {
 
 fn quantized(p: &Planner, at: usize, node: &Node, activation: Option<Unary>) -> Result<Quantized> {
     let weights = p.graph.constant(node.inputs[1]).expect("inference checked that weights are constant");
-    let (codes, scales) = codes_of(weights);
+    let Data::Q8 { codes, scales } = weights.data() else {
+        return Err(Error::bad_model("its weights are real"));
+    };
     let input = grid(p, node.inputs[0])?;
     let unit = |s: f32| f64::from(input.scale) * f64::from(s);
     let bias = match node.inputs.get(2).and_then(|&id| p.graph.constant(id)) {
         Some(bias) => bias
             .to_f32()
             .iter()
-            .zip(&scales)
+            .zip(scales)
             .map(|(b, &s)| (f64::from(*b) / unit(s)).round_ties_even() as i32)
             .collect(),
         None => vec![0; scales.len()],
@@ -123,7 +106,7 @@ fn quantized(p: &Planner, at: usize, node: &Node, activation: Option<Unary>) -> 
             })
         }
     };
-    Ok(Quantized { codes, bias, epilogue, channels: scales.len() })
+    Ok(Quantized { codes: codes.clone(), bias, epilogue, channels: scales.len() })
 }
 
 impl Quantized {

@@ -10,7 +10,7 @@ use crate::limits::CHANNEL_GROUP;
 use crate::passes::Grids;
 use crate::passes::channels::{self, Origin, Run};
 use crate::plan::step::Work;
-use crate::tensor::{DType, Quant};
+use crate::tensor::{DType, Data, Quant};
 
 /// Channels of an average run below which a float convolution had better have its input copied.
 const FLOAT_RUN_MIN: usize = 4;
@@ -115,7 +115,8 @@ impl<'a> Planner<'a> {
         let x = &node.inputs[0];
         let both_ends = on_grid(x) && on_grid(&node.output);
         match &node.op {
-            Op::Conv { .. } | Op::Linear { .. } => on_grid(x),
+            // A file that quantizes what a layer reads but not its weights wants that layer in float.
+            Op::Conv { .. } | Op::Linear { .. } => on_grid(x) && self.has_int8_weights(node),
             Op::Unary(_)
             | Op::Gather { .. }
             | Op::Slice { .. }
@@ -133,6 +134,11 @@ impl<'a> Planner<'a> {
             }
             _ => false,
         }
+    }
+
+    fn has_int8_weights(&self, node: &Node) -> bool {
+        let weights = self.graph.constant(node.inputs[1]);
+        weights.is_some_and(|weights| matches!(weights.data(), Data::Q8 { .. }))
     }
 
     /// Joins a convolution, a table, or a channel mover that copies with the table that alone reads it.

@@ -6,8 +6,9 @@
 use super::random::Random;
 use crate::engine::{Engine, EngineOptions, Input, Precision};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, Op, PoolKind, ResizeMode, ValueId};
-use crate::tensor::{Data, Quant, Tensor};
+use crate::graph::{Graph, Node, Op, ValueId};
+use crate::passes::moves_only;
+use crate::tensor::Quant;
 
 /// `graph` with a grid behind every operator and int8 weights with a scale per output channel. Tensors that
 /// are only moved share a grid with what they are made of, so that the network stays int8 up to its heads;
@@ -35,7 +36,7 @@ pub fn quantized(graph: &Graph, seed: u64) -> Result<Graph> {
                 (None, Some(tensor)) => {
                     let name = graph.value(id).name.clone();
                     match is_weights(node, i) {
-                        true => twin.push_constant(name, codes(tensor))?,
+                        true => twin.push_constant(name, tensor.to_q8())?,
                         false => twin.push_constant(name, tensor.clone())?,
                     }
                 }
@@ -121,34 +122,4 @@ fn stays_real(graph: &Graph) -> Vec<bool> {
     }
     graph.outputs.iter().for_each(|id| real[id.index()] = true);
     real
-}
-
-/// Whether every element of the result is an element of the operands.
-fn moves_only(op: &Op) -> bool {
-    match op {
-        Op::Concat { .. }
-        | Op::Slice { .. }
-        | Op::Gather { .. }
-        | Op::Transpose { .. }
-        | Op::Reshape { .. }
-        | Op::Focus => true,
-        Op::Resize { mode, .. } => *mode == ResizeMode::Nearest,
-        Op::Pool { kind, .. } => *kind == PoolKind::Max,
-        _ => false,
-    }
-}
-
-/// Weights as codes, each output channel's largest at ±127.
-fn codes(weights: &Tensor) -> Tensor {
-    let values = weights.to_f32();
-    let row = (values.len() / weights.shape()[0].max(1)).max(1);
-    let scale = |row: &[f32]| {
-        let largest = row.iter().fold(0f32, |most, w| most.max(w.abs()));
-        if largest.is_normal() { largest / 127.0 } else { 1.0 }
-    };
-    let scales: Vec<f32> = values.chunks(row).map(scale).collect();
-    let code = |w: f32, scale: f32| (w / scale).round_ties_even().clamp(-127.0, 127.0) as i8;
-    let codes = values.chunks(row).zip(&scales).flat_map(|(row, &s)| row.iter().map(move |&w| code(w, s)));
-    let data = Data::Q8 { codes: codes.collect(), scales };
-    Tensor::new(weights.shape().clone(), data).expect("as many codes as there were weights")
 }

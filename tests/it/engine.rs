@@ -4,9 +4,10 @@ use crate::network::{fill_input, network};
 use crate::program::ocellus;
 use crate::shared::shared;
 use ocellus::engine::{Batch, Engine, EngineOptions, Output, Precision};
-use ocellus::graph::Graph;
+use ocellus::graph::{Graph, Op, WindowAttrs};
 use ocellus::kernels::isa::Isa;
 use ocellus::loader::{LoadOptions, load};
+use ocellus::tensor::{Data, Quant, Shape, Tensor};
 use ocellus::zoo;
 use serde_json::Value;
 
@@ -184,4 +185,23 @@ fn inspect_shows_that_a_real_network_never_leaves_int8() {
     assert!(float.is_empty(), "{float:?}");
     let heads = steps.iter().filter(|step| step["dtype"] == "f32").count();
     assert_eq!(heads, report["outputs"].as_array().unwrap().len(), "only heads give real numbers");
+}
+
+/// Whoever keeps a layer's weights real keeps the layer in float, whatever grid its operand is on: the result is
+/// exactly that of the operand's codes.
+#[test]
+fn a_layer_with_real_weights_runs_in_float() {
+    let mut graph = Graph::new();
+    let x = graph.push_input("x", Shape::new([1, 1, 1, 1]).unwrap()).unwrap();
+    let x = graph.push("grid", Op::FakeQuant(Quant::new(0.25, 0).unwrap()), vec![x], "codes").unwrap();
+    let weights = Tensor::new(Shape::new([1; 4]).unwrap(), Data::F32(vec![1.0 / 3.0])).unwrap();
+    let weights = graph.push_constant("weights", weights).unwrap();
+    let window = WindowAttrs { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pad: [0; 4] };
+    let conv = Op::Conv { window, groups: 1, activation: None };
+    graph.outputs = vec![graph.push("conv", conv, vec![x, weights], "y").unwrap()];
+    let mut engine = Engine::new(&graph, &EngineOptions::default()).unwrap();
+    assert_eq!(engine.plan().precision(), "fp32");
+    engine.fill_reals(&[0.8]);
+    engine.run();
+    assert_eq!(engine.output(0).plane.data[0], 0.75 / 3.0);
 }

@@ -10,7 +10,7 @@ use crate::graph::{Graph, Op, ValueId};
 use crate::limits::{FOLDED_BYTES_MAX, INPUT_SIDE_MIN};
 use crate::loader::LoadOptions;
 use crate::tensor::{Data, Shape, Tensor};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Oldest and newest operator set whose operators are known.
@@ -56,6 +56,8 @@ pub struct Importer<'a> {
     producers: HashMap<&'a str, usize>,
     /// Constants that are values of the graph already.
     pushed: HashMap<*const Tensor, ValueId>,
+    /// Names of constants that are made from int8 codes.
+    rounded: HashSet<&'a str>,
 }
 
 /// Translates a whole model.
@@ -105,6 +107,7 @@ impl<'a> Importer<'a> {
             initializers,
             producers,
             pushed: HashMap::new(),
+            rounded: HashSet::new(),
         })
     }
 
@@ -155,7 +158,12 @@ impl<'a> Importer<'a> {
         let inputs = node.inputs.iter().map(|name| self.lookup(name)).collect::<Result<Vec<_>>>()?;
         let call = Call { node, opset: self.opset, inputs };
         let results = translate::node(self, &call)?;
+        let rounded =
+            node.op_type == "DequantizeLinear" || node.inputs.iter().any(|name| self.rounded.contains(name));
         for (&name, known) in node.outputs.iter().zip(results) {
+            if rounded && known.constant().is_some() {
+                self.rounded.insert(name);
+            }
             self.names.insert(name, known);
         }
         Ok(())
@@ -261,6 +269,16 @@ impl<'a> Importer<'a> {
     /// Whether a constant is a value of the graph.
     pub fn is_pushed(&self, tensor: &Arc<Tensor>) -> bool {
         self.pushed.contains_key(&Arc::as_ptr(tensor))
+    }
+
+    /// Adds the weights of a layer to the graph. What the file keeps as codes is multiplied in int8, even if its
+    /// zero points or its axis do not fit the graph's int8 weights: then it is rounded once more.
+    pub fn push_weights(&mut self, name: &str, tensor: Arc<Tensor>) -> Result<ValueId> {
+        let again = self.rounded.contains(name) && matches!(tensor.data(), Data::F32(_));
+        if again {
+            self.budget.spend(tensor.shape().elements())?;
+        }
+        self.push_constant(name, if again { Arc::new(tensor.to_q8()) } else { tensor })
     }
 
     /// Adds a constant to the graph, once.

@@ -67,7 +67,7 @@ pub fn conv(cx: &mut Importer<'_>, call: &Call) -> Result<Known> {
     let [o, _, rows, columns] = kernel_of(call, w.shape())?;
     let [_, _, h, width] = image(cx, call, x)?;
     let window = window(call, [h, width], Some([rows, columns]))?;
-    let mut operands = vec![x, cx.push_constant(call.node.inputs[1], w)?];
+    let mut operands = vec![x, cx.push_weights(call.node.inputs[1], w)?];
     operands.extend(bias(cx, call, 2, o)?);
     let op = Op::Conv { window, groups: groups(call)?, activation: None };
     cx.push(call, op, operands).map(Known::Real)
@@ -151,7 +151,7 @@ pub fn gemm(cx: &mut Importer<'_>, call: &Call) -> Result<Known> {
         w = transposed(cx, &w)?;
     }
     w = scaled(cx, &w, call.float("alpha", 1.0)?)?;
-    let mut operands = vec![x, cx.push_constant(call.node.inputs[1], w.clone())?];
+    let mut operands = vec![x, cx.push_weights(call.node.inputs[1], w.clone())?];
     if let Some(known) = call.optional(2) {
         let constant = known.constant().ok_or_else(|| unsupported("Gemm with a computed bias"))?;
         let outputs = w.shape().dims().first().copied().unwrap_or(0);
@@ -209,7 +209,7 @@ pub fn matmul(cx: &mut Importer<'_>, call: &Call) -> Result<Known> {
         w = Arc::new(Tensor::new(shape, Data::F32(values)).expect("same elements"));
     }
     let w = transposed(cx, &w)?;
-    let w = cx.push_constant(call.node.inputs[1], w)?;
+    let w = cx.push_weights(call.node.inputs[1], w)?;
     cx.push(call, Op::Linear { activation: None }, vec![x, w]).map(Known::Real)
 }
 

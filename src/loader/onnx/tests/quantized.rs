@@ -78,15 +78,29 @@ fn symmetric_weights_stay_int8() {
     assert_eq!(weights(values, floats("t", &[], &[0.5]), None, 1), q8(&[0.5, 0.5]));
 }
 
+/// The graph's int8 weights are symmetric, without −128, with scales along axis 0: what a file states otherwise is
+/// rounded to them, each channel's largest to code 127.
 #[test]
-fn other_weights_become_real() {
-    let reals = |values: [f32; 4]| Data::F32(values.to_vec());
+fn other_codes_are_rounded_to_symmetric_weights() {
     let two = || floats("t", &[2], &[0.5, 0.25]);
     let scale = || floats("t", &[], &[0.5]);
-    assert_eq!(weights([1, -2, 3, 4], two(), None, 1), reals([0.5, -0.5, 1.5, 1.0]));
-    assert_eq!(weights([1, -2, 3, -128], scale(), None, 0), reals([0.5, -1.0, 1.5, -64.0]));
+    let q8 = |codes: [i8; 4], largest: [f32; 2]| Data::Q8 {
+        codes: codes.to_vec(),
+        scales: largest.map(|most| most / 127.0).to_vec(),
+    };
+    assert_eq!(weights([1, -2, 3, 4], two(), None, 1), q8([127, -127, 127, 85], [0.5, 1.5]));
+    assert_eq!(weights([1, -2, 3, -128], scale(), None, 0), q8([64, -127, 3, -127], [1.0, 64.0]));
     let zero = Some(codes("u", &[], &[1]));
-    assert_eq!(weights([1, -2, 3, 4], scale(), zero, 0), reals([0.0, -1.5, 1.0, 1.5]));
+    assert_eq!(weights([1, -2, 3, 4], scale(), zero, 0), q8([0, -127, 85, 127], [1.5, 1.5]));
+}
+
+/// A file that quantizes a tensor but not the weights that meet it leaves that layer in float.
+#[test]
+fn real_weights_stay_real() {
+    let nodes = [node("DequantizeLinear", "q s z", "a"), node("Conv", "a w", "y")];
+    let graph = graph(&quantized(&nodes, &[floats("w", &[2, 2, 1, 1], &[0.5, 0.25, 1.0, 2.0])]));
+    let weights = graph.constant(graph.nodes[1].inputs[1]).unwrap();
+    assert_eq!(*weights.data(), Data::F32(vec![0.5, 0.25, 1.0, 2.0]));
 }
 
 #[test]
