@@ -1,5 +1,6 @@
 //! The command line of `calib`: arguments, what they mean, and the run.
 
+mod quantize;
 mod table;
 
 pub use table::{MethodName, TableArgs};
@@ -44,6 +45,8 @@ pub enum Command {
     /// the weights get a scale per output channel.
     #[command(after_long_help = table::EXAMPLES)]
     Table(Box<TableArgs>),
+    /// Quantize.
+    Quantize(Box<quantize::QuantizeArgs>),
 }
 
 const EVAL_EXAMPLES: &str = "\
@@ -131,6 +134,7 @@ pub fn run(cli: &Cli, out: &mut dyn Write) -> Result<()> {
     match &cli.command {
         Command::Eval(args) => eval(args, out),
         Command::Table(args) => table::run(args, out),
+        Command::Quantize(args) => quantize::run(args, out),
     }
 }
 
@@ -217,6 +221,7 @@ fn model_options(args: &EvalArgs, model: &Path, names: Option<Vec<String>>) -> M
         threads: args.threads,
         isa: args.isa.clone(),
         names,
+        preprocess: Vec::new(),
     }
 }
 

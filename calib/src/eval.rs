@@ -21,7 +21,7 @@ pub struct Detection {
 }
 
 /// A model that finds objects in pictures.
-pub trait Detect {
+pub trait Detect: Send {
     /// Names of its classes.
     fn class_names(&self) -> &[String];
     /// Arithmetic that it runs in: `int8` or `fp32`.

@@ -11,8 +11,11 @@ pub mod error;
 pub mod eval;
 pub mod limits;
 pub mod metrics;
+pub mod quantize;
 pub mod report;
 pub mod runtime;
+pub mod share;
 pub mod table;
+pub mod write;
 
 pub use error::{Error, Result};

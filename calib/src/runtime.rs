@@ -1,13 +1,15 @@
-//! The one door to the runtime: opens a model and shows it as [`Detect`](crate::eval::Detect), or by what its
-//! layers read ([`activations`]).
+//! The one door to the runtime: opens a model and shows it as [`Detect`](crate::eval::Detect), as a float network
+//! ([`network`]), or by its tensors ([`activations`]).
 
 pub mod activations;
+pub mod network;
 
 use crate::eval::{Detect, Detection};
 use ocellus::detect::Names;
 use ocellus::engine::{self, EngineOptions};
 use ocellus::engines::EngineKind;
 use ocellus::kernels::isa::Isa;
+use ocellus::loader::Model;
 use ocellus::{Detector, DetectorOptions, image};
 use std::path::{Path, PathBuf};
 
@@ -56,6 +58,27 @@ pub struct ModelOptions {
     pub isa: Option<String>,
     /// Class names; `None`: what the file says.
     pub names: Option<Vec<String>>,
+    /// Preprocessing properties that replace the model's.
+    pub preprocess: Vec<(String, String)>,
+}
+
+impl Default for ModelOptions {
+    /// As published figures of YOLO models are measured: score 0.001, IoU 0.65, 300 boxes.
+    fn default() -> Self {
+        ModelOptions {
+            model: PathBuf::new(),
+            engine: Engine::Native,
+            precision: Precision::Auto,
+            side: None,
+            score_min: 0.001,
+            iou_max: 0.65,
+            detections_max: 300,
+            threads: None,
+            isa: None,
+            names: None,
+            preprocess: Vec::new(),
+        }
+    }
 }
 
 /// Opens the model.
@@ -63,40 +86,63 @@ pub struct ModelOptions {
 /// # Errors
 /// The model is broken or unsupported, is no detector, or an option does not fit it.
 pub fn open(options: &ModelOptions) -> ocellus::Result<Box<dyn Detect>> {
-    let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
-    let run = EngineOptions {
-        precision: match options.precision {
-            Precision::Auto => engine::Precision::Auto,
-            Precision::Int8 => engine::Precision::Int8,
-            Precision::Fp32 => engine::Precision::Fp32,
-            Precision::Dynamic => engine::Precision::Dynamic,
-        },
-        threads: options.threads.unwrap_or_else(cores),
-        isa: Isa::of_request(options.isa.as_deref())?,
-        ..EngineOptions::default()
+    let detector = Detector::open(&options.model, &detector_options(options)?)?;
+    Ok(Box::new(Runtime::of(detector)))
+}
+
+/// A model that is in memory; of `options` the file, the engine and the side are of no meaning.
+///
+/// # Errors
+/// As [`open`].
+pub fn of_model(model: &Model, options: &ModelOptions) -> ocellus::Result<Box<dyn Detect>> {
+    Ok(Box::new(Runtime::of(Detector::of_model(model, &detector_options(options)?)?)))
+}
+
+fn detector_options(options: &ModelOptions) -> ocellus::Result<DetectorOptions> {
+    let precision = match options.precision {
+        Precision::Auto => engine::Precision::Auto,
+        Precision::Int8 => engine::Precision::Int8,
+        Precision::Fp32 => engine::Precision::Fp32,
+        Precision::Dynamic => engine::Precision::Dynamic,
     };
-    let options_of_detector = DetectorOptions {
+    let run = engine_options(precision, options.threads)?;
+    Ok(DetectorOptions {
         engine: match options.engine {
             Engine::Native => EngineKind::Native,
             Engine::Tract => EngineKind::Tract,
         },
         size: options.side.map(|side| [side; 2]),
-        run,
+        run: EngineOptions { isa: Isa::of_request(options.isa.as_deref())?, ..run },
         score: options.score_min,
         iou: options.iou_max,
         max_det: options.detections_max,
         multi_label: true,
         names: options.names.clone().map(Names::new).transpose()?,
+        preprocess: options.preprocess.clone(),
         ..DetectorOptions::default()
-    };
-    let detector = Detector::open(&options.model, &options_of_detector)?;
-    let names = detector.names().iter().map(str::to_owned).collect();
-    Ok(Box::new(Runtime { detector, names }))
+    })
+}
+
+/// The best instruction set, and one thread per core where `threads` is `None`.
+pub fn engine_options(
+    precision: engine::Precision,
+    threads: Option<usize>,
+) -> ocellus::Result<EngineOptions> {
+    let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
+    let threads = threads.unwrap_or_else(cores);
+    Ok(EngineOptions { precision, threads, isa: Isa::of_request(None)?, ..EngineOptions::default() })
 }
 
 struct Runtime {
     detector: Detector,
     names: Vec<String>,
+}
+
+impl Runtime {
+    fn of(detector: Detector) -> Self {
+        let names = detector.names().iter().map(str::to_owned).collect();
+        Runtime { detector, names }
+    }
 }
 
 impl Detect for Runtime {

@@ -49,14 +49,17 @@ fn phases(graph: &Graph, links: &Links, node: &Node) -> Option<(ValueId, [[usize
 
 /// The value that `id` is a phase of: slices with step 2 in rows and columns, in one node or two.
 fn phase(graph: &Graph, links: &Links, id: ValueId) -> Option<(ValueId, [usize; 2])> {
-    let mut at = links.real(id);
+    let mut at = id;
     let (mut start, mut step) = ([0; 4], [1; 4]);
-    while let Some(Node { op: Op::Slice { start: s, step: t, .. }, inputs, .. }) = links.producer(at) {
+    while let Some(Node { op: Op::Slice { start: s, step: t, .. }, inputs, .. }) =
+        links.producer(links.real(at))
+    {
         for axis in 0..4.min(s.len()) {
             start[axis] = s[axis] + t[axis] * start[axis];
             step[axis] *= t[axis];
         }
-        at = links.real(inputs[0]);
+        // A grid before the first slice stays: it is the picture's.
+        at = inputs[0];
     }
     let [n, c, h, w] = graph.shape(at).nchw()?;
     let halves = graph.shape(id).dims() == [n, c, h / 2, w / 2] && h % 2 == 0 && w % 2 == 0;

@@ -3,7 +3,9 @@
 use super::{Format, bar_of, print, within};
 use crate::dataset::temporary_beside;
 use crate::error::{Error, Result};
-use crate::runtime::activations::{Observer, ObserverOptions};
+use crate::runtime::activations::Observer;
+use crate::runtime::network::{Network, NetworkOptions};
+use crate::share::cores;
 use crate::table::{self, Method};
 use clap::{Args, ValueEnum};
 use ocellus::limits::{INPUT_SIDE_MAX, INPUT_SIDE_MIN, THREADS_MAX};
@@ -95,17 +97,17 @@ pub(super) fn run(args: &TableArgs, out: &mut dyn Write) -> Result<()> {
     if let Some(limit) = args.limit {
         pictures = table::sample(pictures, limit, args.seed);
     }
-    let mut observer = Observer::open(&ObserverOptions {
-        model: args.model.clone(),
-        side: args.size,
-        threads: args.threads,
-        preprocess: preprocess(args),
-    })?;
+    let options =
+        NetworkOptions { model: args.model.clone(), side: args.size, preprocess: preprocess(args) };
+    let network = Network::open(&options)?;
+    let (layers, tensors) = table::layers(network.graph());
+    let observer = || Ok(Observer::new(network.graph(), &network.preprocess, &tensors)?);
+    let threads = args.threads.unwrap_or_else(cores);
     // Each picture is seen twice.
     let bar = bar_of(2 * pictures.len());
-    let collected = table::collect(&mut observer, &pictures, || bar.inc(1));
+    let collected = table::collect(observer, &pictures, threads, || bar.inc(1));
     bar.finish_and_clear();
-    let (made, summary) = table::tabulate(observer.layers(), collected?, method);
+    let (made, summary) = table::tabulate(&layers, collected?, method);
     write(&args.output, &made.to_text()?)?;
     for skipped in &summary.skipped {
         eprintln!("left out: {}: {}", skipped.file.display(), skipped.reason);

@@ -4,6 +4,8 @@ use super::histogram::Histogram;
 use crate::dataset::Skipped;
 use crate::error::{Error, Result};
 use crate::runtime::activations::Observer;
+use crate::share::share;
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 /// What was seen of the tensors.
@@ -17,58 +19,100 @@ pub struct Collected {
     pub skipped: Vec<Skipped>,
 }
 
-/// Runs `observer` over the pictures twice; calls `progress` after each picture of each pass.
+/// One thread's part of what is seen.
+struct Part<T> {
+    observer: Observer,
+    seen: T,
+    skipped: Vec<(usize, Skipped)>,
+}
+
+/// Runs observers, which `make` gives, over the pictures twice, on `threads` threads; calls `progress` after each
+/// picture of each pass. The result does not depend on the number of threads.
 ///
 /// # Errors
 /// No picture can be read, the network gives NaN or infinity, or the runtime fails.
 pub fn collect(
-    observer: &mut Observer,
+    make: impl Fn() -> Result<Observer> + Sync,
     pictures: &[PathBuf],
-    mut progress: impl FnMut(),
+    threads: usize,
+    progress: impl Fn() + Sync,
 ) -> Result<Collected> {
-    let mut skipped: Vec<Skipped> = Vec::new();
-    let mut usable = Vec::with_capacity(pictures.len());
-    let mut absmax = vec![0f32; observer.tensors()];
-    for picture in pictures {
-        match observer.look(picture) {
-            Ok(()) => {
-                usable.push(picture);
-                for (tensor, most) in absmax.iter_mut().enumerate() {
-                    let found = largest(observer, tensor);
-                    *most = most.max(found.ok_or_else(|| not_finite(observer, tensor, picture))?);
-                }
-            }
-            Err(error) => skipped.push(skip(error, picture)?),
-        }
-        progress();
-    }
+    let (ranges, skipped) = ranges(&make, pictures, threads, &progress)?;
+    let broken: HashSet<&PathBuf> = skipped.iter().map(|skipped| &skipped.file).collect();
+    let usable: Vec<&PathBuf> = pictures.iter().filter(|picture| !broken.contains(picture)).collect();
     if usable.is_empty() {
         return Err(match skipped.first() {
             Some(first) => Error::bad_data(&first.file, format!("{}; no picture can be read", first.reason)),
             None => Error::Usage("no picture to calibrate with".to_owned()),
         });
     }
-    let mut histograms: Vec<Histogram> = absmax.into_iter().map(Histogram::new).collect();
-    for picture in &usable {
-        observer.look(picture)?;
-        for (tensor, histogram) in histograms.iter_mut().enumerate() {
-            observer.numbers_of_picture(tensor).for_each(|numbers| histogram.add(numbers));
-        }
-        progress();
+    let empty: Vec<Histogram> = ranges.into_iter().map(|(low, high)| Histogram::new(low, high)).collect();
+    let parts = share(
+        &usable,
+        threads,
+        || Ok((make()?, empty.clone())),
+        |(observer, histograms), _, picture| {
+            observer.look(picture)?;
+            for (tensor, histogram) in histograms.iter_mut().enumerate() {
+                observer.numbers_of_picture(tensor).for_each(|numbers| histogram.add(numbers));
+            }
+            progress();
+            Ok(())
+        },
+    )?;
+    let mut histograms = empty;
+    for (_, part) in parts {
+        histograms.iter_mut().zip(&part).for_each(|(all, part)| all.merge(part));
     }
     Ok(Collected { histograms, pictures: usable.len(), skipped })
 }
 
-/// Largest magnitude; `None` where a number is not finite.
-fn largest(observer: &Observer, tensor: usize) -> Option<f32> {
-    let mut most = 0f32;
+/// Range of every tensor over the pictures, and those that cannot be read.
+fn ranges(
+    make: &(impl Fn() -> Result<Observer> + Sync),
+    pictures: &[PathBuf],
+    threads: usize,
+    progress: &(impl Fn() + Sync),
+) -> Result<(Vec<(f32, f32)>, Vec<Skipped>)> {
+    let new = || {
+        let observer = make()?;
+        Ok(Part { seen: vec![(0f32, 0f32); observer.tensors()], observer, skipped: Vec::new() })
+    };
+    let parts = share(pictures, threads, new, |part, at, picture| {
+        match part.observer.look(picture) {
+            Ok(()) => {
+                for (tensor, (low, high)) in part.seen.iter_mut().enumerate() {
+                    let found = range(&part.observer, tensor);
+                    let found = found.ok_or_else(|| not_finite(&part.observer, tensor, picture))?;
+                    (*low, *high) = (low.min(found.0), high.max(found.1));
+                }
+            }
+            Err(error) => part.skipped.push((at, skip(error, picture)?)),
+        }
+        progress();
+        Ok(())
+    })?;
+    let mut ranges = vec![(0f32, 0f32); parts.first().map_or(0, |part| part.seen.len())];
+    let mut skipped = Vec::new();
+    for part in parts {
+        let both = ranges.iter_mut().zip(part.seen);
+        both.for_each(|(all, part)| *all = (all.0.min(part.0), all.1.max(part.1)));
+        skipped.extend(part.skipped);
+    }
+    skipped.sort_by_key(|(at, _)| *at);
+    Ok((ranges, skipped.into_iter().map(|(_, skipped)| skipped).collect()))
+}
+
+/// Smallest and largest number; `None` where one is not finite.
+fn range(observer: &Observer, tensor: usize) -> Option<(f32, f32)> {
+    let mut range = (0f32, 0f32);
     for numbers in observer.numbers(tensor) {
         if !numbers.iter().all(|x| x.is_finite()) {
             return None;
         }
-        most = numbers.iter().fold(most, |most, x| most.max(x.abs()));
+        range = numbers.iter().fold(range, |(low, high), &x| (low.min(x), high.max(x)));
     }
-    Some(most)
+    Some(range)
 }
 
 /// What is wrong with a picture; other errors end the calibration.
@@ -83,10 +127,9 @@ fn skip(error: ocellus::Error, picture: &std::path::Path) -> Result<Skipped> {
 }
 
 fn not_finite(observer: &Observer, tensor: usize, picture: &std::path::Path) -> Error {
-    let reader = observer.layers().iter().find(|layer| layer.tensor == tensor);
-    let name = reader.map_or("?", |layer| &layer.name);
+    let name = observer.name(tensor);
     Error::bad_data(
         picture,
-        format!("the input of layer {name} has NaN or infinity; check the weights and --mean, --norm"),
+        format!("the tensor {name} has NaN or infinity; check the weights and --mean, --norm"),
     )
 }

@@ -17,7 +17,7 @@ const EPSILON: f64 = 1e-4;
 ///
 /// A histogram without numbers gives 0.
 pub fn threshold(histogram: &Histogram) -> f32 {
-    match best_bins(histogram.bins()) {
+    match best_bins(&histogram.bins()) {
         Some(t) => (t as f32 + 0.5) * histogram.absmax() / BINS as f32,
         None => 0.0,
     }
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_threshold_is_the_middle_of_its_bin() {
-        let mut histogram = Histogram::new(2048.0);
+        let mut histogram = Histogram::new(0.0, 2048.0);
         assert_eq!(threshold(&histogram), 0.0);
         // Everything in the first bins: the fewest bins keep it best.
         histogram.add(&[0.5; 100]);

@@ -7,6 +7,7 @@
 mod collect;
 pub mod histogram;
 pub mod kl;
+mod layers;
 mod method;
 mod pictures;
 mod report;
@@ -14,8 +15,9 @@ pub mod text;
 
 pub use collect::{Collected, collect};
 pub use histogram::Histogram;
+pub use layers::{Layer, layers};
 pub use method::Method;
-pub use pictures::{find, sample};
+pub use pictures::{find, next_random, sample};
 pub use report::{LayerRow, Summary, tabulate};
 
 /// Largest code of the symmetric int8 grid: a scale is this over a threshold.

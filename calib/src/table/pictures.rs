@@ -53,7 +53,7 @@ pub fn sample(mut pictures: Vec<PathBuf>, limit: usize, seed: u64) -> Vec<PathBu
     let mut state = seed;
     // Each picture is drawn with the chance that keeps all samples of this size equally likely.
     pictures.retain(|_| {
-        let drawn = next(&mut state) % (left as u64) < wanted as u64;
+        let drawn = next_random(&mut state) % (left as u64) < wanted as u64;
         (left, wanted) = (left - 1, wanted - usize::from(drawn));
         drawn
     });
@@ -61,7 +61,7 @@ pub fn sample(mut pictures: Vec<PathBuf>, limit: usize, seed: u64) -> Vec<PathBu
 }
 
 /// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
-fn next(state: &mut u64) -> u64 {
+pub fn next_random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let z = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -1,9 +1,8 @@
 //! What a calibration did, for people and programs.
 
 use super::text::Entry;
-use super::{CODE_MAX, Collected, Method, Table};
+use super::{CODE_MAX, Collected, Layer, Method, Table};
 use crate::dataset::Skipped;
-use crate::runtime::activations::Layer;
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -51,7 +50,7 @@ fn scale_of(threshold: f32) -> Option<f32> {
 
 /// The table of `layers` by `method`, and what there is to say about it.
 pub fn tabulate(layers: &[Layer], collected: Collected, method: Method) -> (Table, Summary) {
-    let thresholds: Vec<f32> = collected.histograms.iter().map(|h| method.threshold(h)).collect();
+    let thresholds: Vec<f32> = collected.histograms.iter().map(|h| method.threshold(h, collected.pictures)).collect();
     let mut table = Table::default();
     let mut warnings = Vec::new();
     if collected.pictures < PICTURES_FEW {

@@ -1,4 +1,4 @@
-//! Graphs as model files that other engines open: [`onnx`] and [`ncnn`]; and files that are whole or not there.
+//! Graphs as model files that other engines open.
 
 pub mod ncnn;
 pub mod onnx;

@@ -1,0 +1,117 @@
+//! A float network, as it is read from its file: what calibration and conversion work on.
+
+use ocellus::graph::{Graph, Node, Op};
+use ocellus::image::Preprocess;
+use ocellus::loader::{LoadOptions, Model, load};
+use ocellus::tensor::{Data, Tensor};
+use ocellus::{Error, Result, passes};
+use std::path::PathBuf;
+
+/// How to read a float model.
+#[derive(Clone, Debug, Default)]
+pub struct NetworkOptions {
+    /// The float model.
+    pub model: PathBuf,
+    /// Side of the network's input in pixels; `None`: what the file says.
+    pub side: Option<usize>,
+    /// Preprocessing properties that replace the model's, as [`Preprocess::set`] takes them.
+    pub preprocess: Vec<(String, String)>,
+}
+
+/// A float network.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Its graph, and what the file says beside it; preprocessing as it is to be.
+    pub model: Model,
+    /// How pictures are prepared.
+    pub preprocess: Preprocess,
+}
+
+impl Network {
+    /// Reads the model.
+    ///
+    /// # Errors
+    /// The model is broken or unsupported, is quantized already, or has weights that are no numbers.
+    pub fn open(options: &NetworkOptions) -> Result<Self> {
+        let in_file = |e: Error| e.at(|place| place.file = Some(options.model.clone()));
+        let size = options.side.map(|side| [side; 2]);
+        let mut model = load(&options.model, &LoadOptions { size })?;
+        check(&model.graph).map_err(in_file)?;
+        let mut preprocess = Preprocess::from_metadata(&model.metadata).map_err(in_file)?;
+        for (key, value) in &options.preprocess {
+            if preprocess.set(key, value)? {
+                model.metadata.retain(|(known, _)| known != key);
+                model.metadata.push((key.clone(), value.clone()));
+            }
+        }
+        Ok(Network { model, preprocess })
+    }
+
+    /// The same network with what the runtime folds folded: batch normalization, activations, Focus, shuffles.
+    ///
+    /// # Errors
+    /// None but those of the graph's builder.
+    pub fn simplified(&self) -> Result<Self> {
+        let graph = passes::simplify(&self.model.graph)?;
+        let model = Model { graph, metadata: self.model.metadata.clone() };
+        Ok(Network { model, preprocess: self.preprocess })
+    }
+
+    /// The network.
+    pub fn graph(&self) -> &Graph {
+        &self.model.graph
+    }
+}
+
+/// A convolution, depthwise convolution or inner product with constant weights: what int8 engines quantize.
+#[derive(Clone, Copy, Debug)]
+pub struct Weighted<'a> {
+    /// The node.
+    pub node: &'a Node,
+    /// Its place among the graph's nodes.
+    pub at: usize,
+    /// Weights `[O, ..]`.
+    pub weights: &'a Tensor,
+    /// Groups of its channels.
+    pub groups: usize,
+}
+
+/// The weighted layers of a graph, in its order. A convolution of constants is none of them.
+pub fn weighted(graph: &Graph) -> impl Iterator<Item = Weighted<'_>> {
+    graph.nodes.iter().enumerate().filter_map(|(at, node)| {
+        let groups = match node.op {
+            Op::Conv { groups, .. } => groups,
+            Op::Linear { .. } => 1,
+            _ => return None,
+        };
+        let weights = graph.constant(*node.inputs.get(1)?)?;
+        graph.constant(node.inputs[0]).is_none().then_some(Weighted { node, at, weights, groups })
+    })
+}
+
+/// Refuses what cannot be calibrated: grids, int8 weights, numbers that are none.
+fn check(graph: &Graph) -> Result<()> {
+    if graph.nodes.iter().any(|node| matches!(node.op, Op::FakeQuant(_))) {
+        return Err(Error::bad_model("the model is quantized already; give the float model"));
+    }
+    for node in &graph.nodes {
+        let named = |e: Error| Err(e.at(|place| place.node = Some(node.name.clone())));
+        for constant in node.inputs.iter().filter_map(|&id| graph.constant(id)) {
+            match constant.data() {
+                Data::Q8 { .. } => {
+                    return named(Error::bad_model("its weights are int8 already; give the float model"));
+                }
+                Data::F32(values) if !values.iter().all(|x| x.is_finite()) => {
+                    return named(Error::bad_model(
+                        "its weights hold NaN or infinity; export or train the model again",
+                    ));
+                }
+                _ => {}
+            }
+        }
+    }
+    match weighted(graph).next() {
+        Some(_) => Ok(()),
+        None => Err(Error::bad_model("the model has no convolution and no inner product to calibrate")),
+    }
+}
