@@ -97,8 +97,7 @@ pub(super) fn run(args: &TableArgs, out: &mut dyn Write) -> Result<()> {
     if let Some(limit) = args.limit {
         pictures = table::sample(pictures, limit, args.seed);
     }
-    let options =
-        NetworkOptions { model: args.model.clone(), side: args.size, preprocess: preprocess(args) };
+    let options = NetworkOptions { model: args.model.clone(), side: args.size, preprocess: preprocess(args) };
     let network = Network::open(&options)?;
     let (layers, tensors) = table::layers(network.graph());
     let observer = || Ok(Observer::new(network.graph(), &network.preprocess, &tensors)?);

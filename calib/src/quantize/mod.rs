@@ -5,6 +5,7 @@
 //! [`Recipe`]; applied to the network it is the int8 network, as the runtime runs it and as it is written to files.
 
 pub mod bias;
+pub mod equalize;
 pub mod patches;
 pub mod range;
 mod recipe;

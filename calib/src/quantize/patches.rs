@@ -50,7 +50,7 @@ struct Reader {
 pub fn patches(
     network: &Network,
     pictures: &[PathBuf],
-    threads: usize,
+    (threads, seed): (usize, u64),
     progress: impl Fn() + Sync,
 ) -> Result<BTreeMap<usize, Patches>> {
     let graph = network.graph();
@@ -66,7 +66,7 @@ pub fn patches(
         observer.look(picture)?;
         for (reader, found) in readers.iter().zip(found) {
             let mut numbers = Vec::with_capacity(each * reader.width());
-            let mut state = (at as u64) << 32 | reader.at as u64;
+            let mut state = seed << 48 | (at as u64) << 24 | reader.at as u64;
             for _ in 0..each {
                 let pixel = next_random(&mut state) as usize % (reader.output[0] * reader.output[1]).max(1);
                 reader.gather(observer, pixel, &mut numbers);
@@ -129,16 +129,16 @@ impl Reader {
 
     /// Appends the numbers under the window at output position `pixel`.
     fn gather(&self, observer: &Observer, pixel: usize, to: &mut Vec<f32>) {
-        let ([height, width, channels], WindowAttrs { kernel, stride, dilation, pad }) = (self.input, &self.window);
+        let ([height, width, channels], WindowAttrs { kernel, stride, dilation, pad }) =
+            (self.input, &self.window);
         let at = [pixel / self.output[1].max(1), pixel % self.output[1].max(1)];
         let start = to.len();
         to.resize(start + self.width(), 0.0);
         let taps = kernel[0] * kernel[1];
         for tap in 0..taps {
             let cell = [tap / kernel[1], tap % kernel[1]];
-            let source = |axis: usize| {
-                (at[axis] * stride[axis] + cell[axis] * dilation[axis]).checked_sub(pad[axis])
-            };
+            let source =
+                |axis: usize| (at[axis] * stride[axis] + cell[axis] * dilation[axis]).checked_sub(pad[axis]);
             let (Some(y), Some(x)) = (source(0), source(1)) else { continue };
             if y < height && x < width {
                 let numbers = observer.pixel(self.tensor, y * width + x);

@@ -13,7 +13,13 @@ const DAMPING: f64 = 0.01;
 
 /// Codes of `weights` `[O, I/groups, ..]`, whose inputs are spread as `patches` show. `changed` is what the layer
 /// will see of a number: its place on the input's grid.
-pub fn round(scheme: Scheme, weights: &Tensor, groups: usize, patches: &Patches, changed: impl Fn(f32) -> f32) -> Tensor {
+pub fn round(
+    scheme: Scheme,
+    weights: &Tensor,
+    groups: usize,
+    patches: &Patches,
+    changed: impl Fn(f32) -> f32,
+) -> Tensor {
     let scales = scheme.weight_scales(weights);
     let mut values: Vec<f64> = weights.to_f32().iter().map(|&w| f64::from(w)).collect();
     let outputs = scales.len();
@@ -21,7 +27,8 @@ pub fn round(scheme: Scheme, weights: &Tensor, groups: usize, patches: &Patches,
     let most = f64::from(scheme.weight_code_max());
     let mut codes = Vec::with_capacity(values.len());
     for group in 0..groups {
-        let factor = inverse_factor(correlations(patches, group * width..(group + 1) * width, &changed), width);
+        let factor =
+            inverse_factor(correlations(patches, group * width..(group + 1) * width, &changed), width);
         let rows = group * outputs / groups..(group + 1) * outputs / groups;
         for o in rows {
             let scale = f64::from(scales[o]);
@@ -39,7 +46,11 @@ pub fn round(scheme: Scheme, weights: &Tensor, groups: usize, patches: &Patches,
 }
 
 /// `Σ x xᵀ` over the rows, of some of their columns, dampened.
-fn correlations(patches: &Patches, columns: std::ops::Range<usize>, changed: &impl Fn(f32) -> f32) -> Vec<f64> {
+fn correlations(
+    patches: &Patches,
+    columns: std::ops::Range<usize>,
+    changed: &impl Fn(f32) -> f32,
+) -> Vec<f64> {
     let width = columns.len();
     let mut sums = vec![0f64; width * width];
     let mut x = vec![0f64; width];
@@ -48,7 +59,10 @@ fn correlations(patches: &Patches, columns: std::ops::Range<usize>, changed: &im
         for i in 0..width {
             if x[i] != 0.0 {
                 let scale = x[i];
-                sums[i * width + i..(i + 1) * width].iter_mut().zip(&x[i..]).for_each(|(s, x)| *s += scale * x);
+                sums[i * width + i..(i + 1) * width]
+                    .iter_mut()
+                    .zip(&x[i..])
+                    .for_each(|(s, x)| *s += scale * x);
             }
         }
     }

@@ -21,14 +21,23 @@ pub struct Group {
 pub fn groups(graph: &Graph, float: &HashSet<usize>) -> Vec<Group> {
     let coded = coded(graph, float);
     let mut roots: Vec<usize> = (0..graph.values().len()).collect();
+    let readers = |id: ValueId| graph.nodes.iter().filter(|n| n.inputs.contains(&id)).count();
+    let untie = std::env::var("UNTIE").is_ok();
     for node in graph.nodes.iter().filter(|node| moves_only(&node.op)) {
         for input in &node.inputs {
+            if untie && matches!(node.op, Op::Concat { .. }) && readers(*input) > 1 {
+                continue;
+            }
             let (a, b) = (root(&roots, input.index()), root(&roots, node.output.index()));
             roots[a.max(b)] = a.min(b);
         }
     }
-    let moved: HashSet<ValueId> =
-        graph.nodes.iter().filter(|node| moves_only(&node.op)).map(|node| node.output).collect();
+    let moved: HashSet<ValueId> = graph
+        .nodes
+        .iter()
+        .filter(|node| moves_only(&node.op) && !(untie && matches!(node.op, Op::Concat { .. })))
+        .map(|node| node.output)
+        .collect();
     let mut groups: Vec<Group> = Vec::new();
     let mut of_root = vec![None; roots.len()];
     for id in graph.value_ids().filter(|id| coded[id.index()]) {
@@ -53,7 +62,8 @@ fn root(roots: &[usize], mut v: usize) -> usize {
 
 /// Per value: whether an int8 kernel reads it.
 fn coded(graph: &Graph, float: &HashSet<usize>) -> Vec<bool> {
-    let int8: HashSet<usize> = weighted(graph).map(|layer| layer.at).filter(|at| !float.contains(at)).collect();
+    let int8: HashSet<usize> =
+        weighted(graph).map(|layer| layer.at).filter(|at| !float.contains(at)).collect();
     let mut coded = vec![false; graph.values().len()];
     for (at, node) in graph.nodes.iter().enumerate().rev() {
         let layer = matches!(node.op, Op::Conv { .. } | Op::ConvTranspose { .. } | Op::Linear { .. });

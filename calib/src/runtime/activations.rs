@@ -38,7 +38,15 @@ impl Observer {
         // Pictures are shared among threads, not each among all.
         let run = EngineOptions { raw_heads: false, ..engine_options(Precision::Auto, Some(1))? };
         let backend = native(graph, preprocess, &run)?;
-        Ok(Observer { backend, preprocess: *preprocess, letterbox: None, isa: run.isa, channels, names, picture })
+        Ok(Observer {
+            backend,
+            preprocess: *preprocess,
+            letterbox: None,
+            isa: run.isa,
+            channels,
+            names,
+            picture,
+        })
     }
 
     /// Number of tensors.

@@ -103,7 +103,8 @@ impl Histogram {
         let all = self.numbers();
         let beyond = |counts: &[u64], threshold: f32| {
             let edge = (f64::from(threshold) / f64::from(self.absmax())).max(0.0) * BINS as f64;
-            let above = |(bin, &count): (usize, &u64)| count as f64 * ((bin + 1) as f64 - edge).clamp(0.0, 1.0);
+            let above =
+                |(bin, &count): (usize, &u64)| count as f64 * ((bin + 1) as f64 - edge).clamp(0.0, 1.0);
             counts.iter().enumerate().map(above).sum::<f64>()
         };
         let below = if low <= self.lowest { 0.0 } else { beyond(&self.negative, -low) };

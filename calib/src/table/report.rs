@@ -50,7 +50,8 @@ fn scale_of(threshold: f32) -> Option<f32> {
 
 /// The table of `layers` by `method`, and what there is to say about it.
 pub fn tabulate(layers: &[Layer], collected: Collected, method: Method) -> (Table, Summary) {
-    let thresholds: Vec<f32> = collected.histograms.iter().map(|h| method.threshold(h, collected.pictures)).collect();
+    let thresholds: Vec<f32> =
+        collected.histograms.iter().map(|h| method.threshold(h, collected.pictures)).collect();
     let mut table = Table::default();
     let mut warnings = Vec::new();
     if collected.pictures < PICTURES_FEW {
