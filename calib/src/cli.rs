@@ -1,8 +1,12 @@
 //! The command line of `calib`: arguments, what they mean, and the run.
 
+mod convert;
+mod preprocess;
 mod quantize;
 mod table;
 
+pub use convert::{ConvertArgs, HeadsName};
+pub use preprocess::PreprocessArgs;
 pub use table::{MethodName, TableArgs};
 
 use crate::dataset::classes::{Classes, MapEntry};
@@ -11,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::eval::{self, Detected};
 use crate::report::{Report, class_rows};
 use crate::runtime::{self, Engine, ModelOptions, Precision};
+use crate::write::save::check_target;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use ocellus::limits::{CANDIDATES_MAX, INPUT_SIDE_MAX, INPUT_SIDE_MIN, THREADS_MAX};
@@ -45,6 +50,13 @@ pub enum Command {
     /// the weights get a scale per output channel.
     #[command(after_long_help = table::EXAMPLES)]
     Table(Box<TableArgs>),
+    /// Write a float model in the other format, ONNX or ncnn, simplified and checked against the input.
+    ///
+    /// What the runtime folds is folded: batch normalization and activations into their convolutions, channel
+    /// shuffles into one step, the tail of exported heads away. The new file is then run beside the old one,
+    /// and written only if their outputs agree.
+    #[command(after_long_help = convert::EXAMPLES)]
+    Convert(Box<ConvertArgs>),
     /// Quantize.
     Quantize(Box<quantize::QuantizeArgs>),
 }
@@ -115,6 +127,9 @@ pub struct EvalArgs {
     /// Write the detections to this file, in COCO's result format.
     #[arg(long, value_name = "JSON")]
     pub detections: Option<PathBuf>,
+    /// How pictures are prepared.
+    #[command(flatten)]
+    pub preprocess: PreprocessArgs,
     /// Form of the report on standard output.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -134,6 +149,7 @@ pub fn run(cli: &Cli, out: &mut dyn Write) -> Result<()> {
     match &cli.command {
         Command::Eval(args) => eval(args, out),
         Command::Table(args) => table::run(args, out),
+        Command::Convert(args) => convert::run(args, out),
         Command::Quantize(args) => quantize::run(args, out),
     }
 }
@@ -202,11 +218,7 @@ fn check(args: &EvalArgs) -> Result<()> {
             return Err(Error::Usage(format!("--{flag} {value}: must be 0 to 1")));
         }
     }
-    let folder = args.detections.as_deref().and_then(Path::parent).filter(|p| !p.as_os_str().is_empty());
-    match folder.filter(|folder| !folder.is_dir()) {
-        Some(folder) => Err(Error::Usage(format!("--detections: there is no folder {}", folder.display()))),
-        None => Ok(()),
-    }
+    args.detections.as_deref().map_or(Ok(()), |path| check_target("--detections", path))
 }
 
 fn model_options(args: &EvalArgs, model: &Path, names: Option<Vec<String>>) -> ModelOptions {
@@ -221,7 +233,7 @@ fn model_options(args: &EvalArgs, model: &Path, names: Option<Vec<String>>) -> M
         threads: args.threads,
         isa: args.isa.clone(),
         names,
-        preprocess: Vec::new(),
+        preprocess: args.preprocess.entries(),
     }
 }
 

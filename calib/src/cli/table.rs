@@ -1,16 +1,16 @@
 //! `calib table`: arguments and the run.
 
-use super::{Format, bar_of, print, within};
-use crate::dataset::temporary_beside;
+use super::{Format, PreprocessArgs, bar_of, print, within};
 use crate::error::{Error, Result};
 use crate::runtime::activations::Observer;
 use crate::runtime::network::{Network, NetworkOptions};
 use crate::share::cores;
 use crate::table::{self, Method};
+use crate::write::save::{check_target, save};
 use clap::{Args, ValueEnum};
 use ocellus::limits::{INPUT_SIDE_MAX, INPUT_SIDE_MIN, THREADS_MAX};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -54,21 +54,9 @@ pub struct TableArgs {
     /// Worker threads [default: one per core].
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Mean that is subtracted from each pixel value: one number or R,G,B [default: the model's, else 0].
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
-    pub mean: Option<String>,
-    /// Factor that each pixel value is then multiplied with [default: the model's, else 1/255].
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
-    pub norm: Option<String>,
-    /// Order of the colour channels: rgb or bgr [default: the model's, else rgb].
-    #[arg(long, value_name = "ORDER")]
-    pub pixel: Option<String>,
-    /// Fit of the picture to the input: letterbox or stretch [default: the model's, else letterbox].
-    #[arg(long, value_name = "FIT")]
-    pub fit: Option<String>,
-    /// Resize of the picture: antialias or linear [default: the model's, else antialias].
-    #[arg(long, value_name = "METHOD")]
-    pub interpolation: Option<String>,
+    /// How pictures are prepared.
+    #[command(flatten)]
+    pub preprocess: PreprocessArgs,
     /// Form of the summary on standard output.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -97,7 +85,8 @@ pub(super) fn run(args: &TableArgs, out: &mut dyn Write) -> Result<()> {
     if let Some(limit) = args.limit {
         pictures = table::sample(pictures, limit, args.seed);
     }
-    let options = NetworkOptions { model: args.model.clone(), side: args.size, preprocess: preprocess(args) };
+    let options =
+        NetworkOptions { model: args.model.clone(), side: args.size, preprocess: args.preprocess.entries() };
     let network = Network::open(&options)?;
     let (layers, tensors) = table::layers(network.graph());
     let observer = || Ok(Observer::new(network.graph(), &network.preprocess, &tensors)?);
@@ -107,7 +96,7 @@ pub(super) fn run(args: &TableArgs, out: &mut dyn Write) -> Result<()> {
     let collected = table::collect(observer, &pictures, threads, || bar.inc(1));
     bar.finish_and_clear();
     let (made, summary) = table::tabulate(&layers, collected?, method);
-    write(&args.output, &made.to_text()?)?;
+    save(&[(&args.output, made.to_text()?.as_bytes())])?;
     for skipped in &summary.skipped {
         eprintln!("left out: {}: {}", skipped.file.display(), skipped.reason);
     }
@@ -123,37 +112,5 @@ fn check(args: &TableArgs) -> Result<()> {
     if !(args.percentile > 0.0 && args.percentile <= 100.0) {
         return Err(Error::Usage(format!("--percentile {}: must be above 0, to 100", args.percentile)));
     }
-    let folder = args.output.parent().filter(|folder| !folder.as_os_str().is_empty());
-    match folder.filter(|folder| !folder.is_dir()) {
-        Some(folder) => Err(Error::Usage(format!("--output: there is no folder {}", folder.display()))),
-        None => Ok(()),
-    }
-}
-
-fn preprocess(args: &TableArgs) -> Vec<(String, String)> {
-    let named = [
-        ("mean", &args.mean),
-        ("norm", &args.norm),
-        ("pixel", &args.pixel),
-        ("fit", &args.fit),
-        ("interpolation", &args.interpolation),
-    ];
-    let given = |(name, value): (&str, &Option<String>)| Some((name.to_owned(), value.clone()?));
-    named.into_iter().filter_map(given).collect()
-}
-
-/// Writes a temporary file beside `path`, then renames it: `path` is never half written.
-fn write(path: &Path, text: &str) -> Result<()> {
-    let temporary = temporary_beside(path);
-    let whole = || {
-        let mut file = std::fs::File::create(&temporary)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    };
-    whole().map_err(|e| {
-        // The error of the write matters more than one of tidying up after it.
-        let _ = std::fs::remove_file(&temporary);
-        Error::io(path, e)
-    })
+    check_target("--output", &args.output)
 }

@@ -11,7 +11,6 @@ mod yolo;
 pub use names::read_names;
 pub(crate) use picture::has_picture_name;
 pub(crate) use read::read_text;
-pub(crate) use results::temporary_beside;
 pub use results::{CocoResult, read_results, write_results};
 
 use crate::error::{Error, Result};

@@ -4,10 +4,11 @@ use super::read::read_bytes;
 use super::{Dataset, box_fault};
 use crate::error::{Error, Result};
 use crate::limits::{DETECTIONS_MAX, JSON_FILE_BYTES_MAX};
+use crate::write::save::save_with;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// One detection as COCO's result format writes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,24 +55,11 @@ pub fn read_results(path: &Path, dataset: &Dataset, limited: bool) -> Result<Vec
 
 /// Writes `results` to a temporary file beside `path`, then renames it: `path` is never half written.
 pub fn write_results(path: &Path, results: impl Iterator<Item = CocoResult>) -> Result<()> {
-    let temporary = temporary_beside(path);
-    let written = write_list(&temporary, results).and_then(|()| std::fs::rename(&temporary, path));
-    written.map_err(|e| {
-        // The error of the write matters more than one of tidying up after it.
-        let _ = std::fs::remove_file(&temporary);
-        Error::io(path, e)
-    })
+    save_with(path, |file| write_list(file, results))
 }
 
-/// Where to write what will be renamed to `path`.
-pub(crate) fn temporary_beside(path: &Path) -> PathBuf {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    PathBuf::from(temporary)
-}
-
-fn write_list(path: &Path, results: impl Iterator<Item = CocoResult>) -> std::io::Result<()> {
-    let mut file = BufWriter::new(File::create(path)?);
+fn write_list(file: &mut File, results: impl Iterator<Item = CocoResult>) -> std::io::Result<()> {
+    let mut file = BufWriter::new(file);
     let mut separator = "[\n";
     for result in results {
         file.write_all(separator.as_bytes())?;
@@ -79,5 +67,5 @@ fn write_list(path: &Path, results: impl Iterator<Item = CocoResult>) -> std::io
         separator = ",\n";
     }
     file.write_all(if separator == "[\n" { b"[]\n" } else { b"\n]\n" })?;
-    file.into_inner().map_err(|e| e.into_error())?.sync_all()
+    file.flush()
 }

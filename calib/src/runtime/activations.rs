@@ -5,7 +5,7 @@ use ocellus::Result;
 use ocellus::engine::{EngineOptions, Precision};
 use ocellus::engines::{Backend, native};
 use ocellus::graph::{Graph, ValueId};
-use ocellus::image::{Letterbox, Mapping, Preprocess, decode};
+use ocellus::image::{Frame, Letterbox, Mapping, Preprocess, decode};
 use ocellus::kernels::isa::Isa;
 use std::ops::Range;
 use std::path::Path;
@@ -69,13 +69,20 @@ impl Observer {
     /// # Errors
     /// [`Error::BadPicture`] or [`Error::Io`]: the picture cannot be read.
     pub fn look(&mut self, path: &Path) -> Result<()> {
-        let frame = decode(path)?;
+        self.look_at(&decode(path)?)
+    }
+
+    /// Runs the network over a picture.
+    ///
+    /// # Errors
+    /// The picture is above the limits.
+    pub fn look_at(&mut self, frame: &Frame) -> Result<()> {
         let size = [frame.height, frame.width];
         let letterbox = match self.letterbox.take().filter(|made| made.frame_size() == size) {
             Some(made) => made,
             None => Letterbox::new(size, self.backend.input_size(), &self.preprocess, self.isa)?,
         };
-        self.backend.fill(self.letterbox.insert(letterbox), &frame)?;
+        self.backend.fill(self.letterbox.insert(letterbox), frame)?;
         self.backend.run()
     }
 
