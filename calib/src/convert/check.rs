@@ -54,9 +54,9 @@ impl Check {
         ))))
     }
 
-    /// The `count` tensors that differ most.
+    /// The `count` tensors that differ most, of those that differ.
     pub fn worst(&self, count: usize) -> Vec<&Difference> {
-        let mut layers: Vec<&Difference> = self.layers.iter().collect();
+        let mut layers: Vec<&Difference> = self.layers.iter().filter(|d| d.difference != 0.0).collect();
         layers.sort_by(|a, b| b.difference.total_cmp(&a.difference));
         layers.truncate(count);
         layers
@@ -79,8 +79,36 @@ pub fn compare(
         simple.outputs.iter().all(|&id| tensors.contains_key(simple.value(id).name.as_str()))
     };
     let input = if known(original) { original } else { simple };
+    let pairs = pairs(input, simple, written)?;
+    let [a, b]: [Vec<ValueId>; 2] =
+        [pairs.iter().map(|pair| pair.1).collect(), pairs.iter().map(|pair| pair.2).collect()];
+    let mut observers = [Observer::new(input, preprocess, &a)?, Observer::new(written, preprocess, &b)?];
+    let mut spans = vec![Span::default(); pairs.len()];
+    let noise = if pictures.is_empty() { Some(noise()?) } else { None };
+    for frame in pictures.iter().map(|path| decode(path)).chain(noise.map(Ok)) {
+        let frame = frame?;
+        for observer in &mut observers {
+            observer.look_at(&frame)?;
+        }
+        for (i, span) in spans.iter_mut().enumerate() {
+            let [a, b] = &observers;
+            span.add(a.numbers(i).flatten(), b.numbers(i).flatten());
+        }
+    }
+    let row = |((name, ..), span): (&(&str, _, _), &Span)| Difference {
+        name: (*name).to_owned(),
+        difference: span.relative(),
+    };
+    let layers: Vec<Difference> = pairs.iter().zip(&spans).map(row).collect();
+    let of_output = |&id: &ValueId| layers.iter().find(|layer| layer.name == simple.value(id).name).cloned();
+    let outputs = simple.outputs.iter().filter_map(of_output).collect();
+    Ok(Check { pictures: pictures.len(), layers, outputs })
+}
+
+/// The tensors that `input` and `written` have by name, the outputs of `simple` among them.
+fn pairs<'a>(input: &'a Graph, simple: &Graph, written: &Graph) -> Result<Vec<(&'a str, ValueId, ValueId)>> {
     let (here, there) = (tensors(input), tensors(written));
-    let mut pairs: Vec<(&str, ValueId, ValueId)> = Vec::new();
+    let mut pairs = Vec::new();
     for node in &input.nodes {
         let name = input.value(node.output).name.as_str();
         let (Some(&a), Some(&b)) = (here.get(name), there.get(name)) else { continue };
@@ -96,28 +124,7 @@ pub fn compare(
             return Err(Error::Runtime(ocellus::Error::bad_model(what)));
         }
     }
-    let [a, b]: [Vec<ValueId>; 2] =
-        [pairs.iter().map(|pair| pair.1).collect(), pairs.iter().map(|pair| pair.2).collect()];
-    let mut observers = [Observer::new(input, preprocess, &a)?, Observer::new(written, preprocess, &b)?];
-    let mut spans = vec![Span::default(); pairs.len()];
-    let noise = if pictures.is_empty() { Some(noise()?) } else { None };
-    for frame in pictures.iter().map(|path| decode(path)).chain(noise.map(Ok)) {
-        let frame = frame?;
-        for observer in &mut observers {
-            observer.look_at(&frame)?;
-        }
-        for (i, span) in spans.iter_mut().enumerate() {
-            span.add(&observers[0], &observers[1], i);
-        }
-    }
-    let row = |((name, ..), span): (&(&str, _, _), &Span)| Difference {
-        name: (*name).to_owned(),
-        difference: span.relative(),
-    };
-    let layers: Vec<Difference> = pairs.iter().zip(&spans).map(row).collect();
-    let of_output = |&id: &ValueId| layers.iter().find(|layer| layer.name == simple.value(id).name).cloned();
-    let outputs = simple.outputs.iter().filter_map(of_output).collect();
-    Ok(Check { pictures: pictures.len(), layers, outputs })
+    Ok(pairs)
 }
 
 /// Results of nodes by name, where the name is one's alone.
@@ -147,8 +154,7 @@ struct Span {
 }
 
 impl Span {
-    fn add(&mut self, a: &Observer, b: &Observer, i: usize) {
-        let [mut a, mut b] = [a, b].map(|observer| observer.numbers(i).flatten());
+    fn add<'a>(&mut self, mut a: impl Iterator<Item = &'a f32>, mut b: impl Iterator<Item = &'a f32>) {
         loop {
             let (x, y) = match (a.next(), b.next()) {
                 (Some(x), Some(y)) => (*x, *y),
@@ -170,6 +176,57 @@ impl Span {
         match self.difference == 0.0 {
             true => 0.0,
             false => self.difference / self.magnitude,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ocellus::graph::{Op, Unary};
+    use ocellus::tensor::Shape;
+
+    fn graph(function: Unary, output: &str) -> Graph {
+        let mut graph = Graph::new();
+        let x = graph.push_input("x", Shape::new([1, 3, 8, 8]).unwrap()).unwrap();
+        let y = graph.push("f", Op::Unary(function), vec![x], "y").unwrap();
+        let z = graph.push("g", Op::Unary(Unary::Relu), vec![y], output).unwrap();
+        graph.outputs = vec![z];
+        graph
+    }
+
+    #[test]
+    fn another_function_and_another_output_are_refused() {
+        let (input, usual) = (graph(Unary::Sigmoid, "z"), Preprocess::default());
+        let same = compare([&input; 2], &input, &usual, &[]).unwrap();
+        assert_eq!((same.pictures, same.layers.len(), same.outputs.len()), (0, 2, 1));
+        assert_eq!(same.outputs[0], Difference { name: "z".to_owned(), difference: 0.0 });
+        same.accept(false).unwrap();
+        // Of 0..=1 the sigmoid makes 0.5..=0.731: at 0 they differ by 0.5.
+        let check = compare([&input; 2], &graph(Unary::Relu, "z"), &usual, &[]).unwrap();
+        let difference = check.outputs[0].difference;
+        assert!((0.6..=0.69).contains(&difference), "{difference}");
+        let error = check.accept(true).unwrap_err().to_string();
+        assert!(
+            error.contains("output \"z\"") && error.contains("the first tensor that differs is \"y\""),
+            "{error}"
+        );
+        let error = compare([&input; 2], &graph(Unary::Sigmoid, "w"), &usual, &[]).unwrap_err().to_string();
+        assert!(error.contains("output \"z\" is not an output"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_number_differs_without_end() {
+        let relative = |a: &[f32], b: &[f32]| {
+            let mut span = Span::default();
+            span.add(a.iter(), b.iter());
+            span.add([2.0].iter(), [2.0].iter());
+            span.relative()
+        };
+        assert_eq!(relative(&[1.0, -4.0], &[1.5, -4.0]), 0.125);
+        assert_eq!(relative(&[0.0], &[-0.0]), 0.0);
+        for (a, b) in [([1.0].as_slice(), [f32::NAN].as_slice()), (&[f32::NAN], &[f32::NAN]), (&[1.0], &[])] {
+            assert_eq!(relative(a, b), f32::INFINITY);
         }
     }
 }

@@ -98,7 +98,10 @@ impl Conversion {
         let _ = writeln!(text, "check: {} tensors, {} of them outputs, on {on}", layers.len(), outputs.len());
         let worst = self.check.worst(LAYERS_LISTED);
         let width = worst.iter().map(|row| row.name.len()).max().unwrap_or(0).clamp(6, 60);
-        let _ = writeln!(text, "  {:width$} {:>10}", "tensor", "difference");
+        match worst.is_empty() {
+            true => text.push_str("  no number differs\n"),
+            false => text.push_str(&format!("  {:width$} {:>10}\n", "tensor", "difference")),
+        }
         for row in worst {
             let output = if outputs.contains(row) { "  output" } else { "" };
             let _ = writeln!(text, "  {:width$} {:>10.1e}{output}", row.name, row.difference);

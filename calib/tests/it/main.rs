@@ -1,6 +1,7 @@
 //! Tests through the public interface: one program, so that it is linked once.
 
 mod cli;
+mod convert;
 mod datasets;
 mod evaluate;
 mod table;

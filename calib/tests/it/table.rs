@@ -15,7 +15,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Three layers on 4 by 4 pixels: pointwise with ReLU, depthwise pointwise, inner product.
-fn model(dir: &TempDir) -> String {
+pub fn model(dir: &TempDir) -> String {
     let param = "7767517\n4 4\n\
         Input data 0 1 data 0=4 1=4 2=3\n\
         Convolution first 1 1 data a 0=2 1=1 5=1 6=6 9=1\n\
@@ -30,7 +30,7 @@ fn model(dir: &TempDir) -> String {
 }
 
 /// A picture of one colour, of the model's size: nothing is resized.
-fn plain(dir: &TempDir, name: &str, colour: [u8; 3]) -> String {
+pub fn plain(dir: &TempDir, name: &str, colour: [u8; 3]) -> String {
     let path = dir.write(name, "");
     RgbImage::from_pixel(4, 4, Rgb(colour)).save(&path).unwrap();
     path.to_str().unwrap().to_owned()
@@ -142,7 +142,7 @@ fn failures_leave_no_table() {
 }
 
 /// Files beside the repository; `None`, with a message, where they are absent.
-fn shared(name: &str) -> Option<PathBuf> {
+pub fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(name);
     if !path.exists() {
         println!("skipped: {} is absent", path.display());
