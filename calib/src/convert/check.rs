@@ -13,8 +13,6 @@ use std::path::PathBuf;
 const DIFFERENCE_MAX: f32 = 1e-3;
 /// As [`DIFFERENCE_MAX`], of half-precision weights: each is wrong by up to 5e-4.
 const DIFFERENCE_MAX_HALF: f32 = 2e-2;
-/// Side of the noise that is looked at where there is no picture.
-const NOISE_SIDE: usize = 64;
 
 /// How far a tensor differs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -84,7 +82,7 @@ pub fn compare(
         [pairs.iter().map(|pair| pair.1).collect(), pairs.iter().map(|pair| pair.2).collect()];
     let mut observers = [Observer::new(input, preprocess, &a)?, Observer::new(written, preprocess, &b)?];
     let mut spans = vec![Span::default(); pairs.len()];
-    let noise = if pictures.is_empty() { Some(noise()?) } else { None };
+    let noise = if pictures.is_empty() { Some(noise(observers[0].input_size())?) } else { None };
     for frame in pictures.iter().map(|path| decode(path)).chain(noise.map(Ok)) {
         let frame = frame?;
         for observer in &mut observers {
@@ -137,13 +135,12 @@ fn tensors(graph: &Graph) -> HashMap<&str, ValueId> {
     found.into_iter().filter_map(|(name, id)| Some((name, id?))).collect()
 }
 
-/// The same noise on every machine.
-fn noise() -> Result<Frame> {
+/// The same noise on every machine, of the network's size: a resize would make it grey.
+fn noise([height, width]: [usize; 2]) -> Result<Frame> {
     let mut state = 0;
     let mut byte = || (crate::table::next_random(&mut state) >> 56) as u8;
-    let rgb = (0..3 * NOISE_SIDE * NOISE_SIDE).map(|_| byte()).collect();
-    Frame::new(NOISE_SIDE, NOISE_SIDE, rgb)
-        .ok_or_else(|| Error::Usage("the picture of noise has no pixels".to_owned()))
+    let rgb = (0..3 * height * width).map(|_| byte()).collect();
+    Frame::new(width, height, rgb).ok_or_else(|| Error::Usage("the network's input has no pixels".to_owned()))
 }
 
 /// How far one tensor reached, and how far it differed.
@@ -202,7 +199,7 @@ mod tests {
         assert_eq!((same.pictures, same.layers.len(), same.outputs.len()), (0, 2, 1));
         assert_eq!(same.outputs[0], Difference { name: "z".to_owned(), difference: 0.0 });
         same.accept(false).unwrap();
-        // Of 0..=1 the sigmoid makes 0.5..=0.731: at 0 they differ by 0.5.
+        // Of 0..=1 the sigmoid makes 0.5..=0.731; near 0, which noise has, they differ by 0.5.
         let check = compare([&input; 2], &graph(Unary::Relu, "z"), &usual, &[]).unwrap();
         let difference = check.outputs[0].difference;
         assert!((0.6..=0.69).contains(&difference), "{difference}");
