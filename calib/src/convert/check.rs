@@ -41,8 +41,8 @@ impl Check {
     /// One does; the message names it, and the first layer that differs as much.
     pub fn accept(&self, half: bool) -> Result<()> {
         let most = if half { DIFFERENCE_MAX_HALF } else { DIFFERENCE_MAX };
-        // Not a number is no less than anything.
-        let beyond = |d: &&Difference| !(d.difference <= most);
+        // What is no number must not pass.
+        let beyond = |d: &&Difference| d.difference.is_nan() || d.difference > most;
         let Some(output) = self.outputs.iter().find(beyond) else { return Ok(()) };
         let first = self.layers.iter().find(beyond).map_or("", |layer| &layer.name);
         Err(Error::Runtime(ocellus::Error::bad_model(format!(
@@ -83,7 +83,7 @@ pub fn compare(
     let mut observers = [Observer::new(input, preprocess, &a)?, Observer::new(written, preprocess, &b)?];
     let mut spans = vec![Span::default(); pairs.len()];
     let noise = if pictures.is_empty() { Some(noise(observers[0].input_size())?) } else { None };
-    for frame in pictures.iter().map(|path| decode(path)).chain(noise.map(Ok)) {
+    for frame in pictures.iter().map(decode).chain(noise.map(Ok)) {
         let frame = frame?;
         for observer in &mut observers {
             observer.look_at(&frame)?;
