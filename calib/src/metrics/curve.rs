@@ -18,16 +18,21 @@ impl Curve {
     /// The curve of `outcomes`, sorted by descending score over all images, for `positives` truths that
     /// count. Without any there is no curve.
     pub(super) fn new(outcomes: &[Outcome], positives: usize) -> Option<Self> {
-        if positives == 0 {
-            return None;
-        }
-        let (mut precisions, mut recalls) = (Vec::new(), Vec::new());
-        let precision_sum = std::array::from_fn(|t| {
-            trace(outcomes, t, positives, &mut precisions, &mut recalls);
-            sampled_sum(&precisions, &recalls)
-        });
+        let precision_sum = precision_sum(outcomes, positives)?;
         Some(Curve { precision_sum, recall: recall(outcomes, positives) })
     }
+}
+
+/// [`Curve::precision_sum`] alone.
+pub(super) fn precision_sum(outcomes: &[Outcome], positives: usize) -> Option<[f64; THRESHOLDS]> {
+    if positives == 0 {
+        return None;
+    }
+    let (mut precisions, mut recalls) = (Vec::new(), Vec::new());
+    Some(std::array::from_fn(|t| {
+        trace(outcomes, t, positives, &mut precisions, &mut recalls);
+        sampled_sum(&precisions, &recalls)
+    }))
 }
 
 /// Per threshold: the share of the `positives` that `outcomes` found.

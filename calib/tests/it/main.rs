@@ -3,5 +3,6 @@
 mod cli;
 mod datasets;
 mod evaluate;
+mod page;
 mod table;
 mod temp_dir;
