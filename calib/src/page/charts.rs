@@ -28,7 +28,7 @@ pub(super) fn latency(data: &PageData) -> String {
         strip.line("mark", [least, least], [2.0, 14.0]);
         body += &format!(
             "<div class=\"name\">{} <span class=\"soft\">{}</span></div><div class=\"bar\">{}</div>\
-             <div class=\"value\">{} <span class=\"soft small\">min {}</span></div>\n",
+             <div class=\"value\">{}</div><div class=\"facts soft small\">min {}</div>\n",
             escaped(&row.engine),
             row.precision.name(),
             strip.finish(),
@@ -97,7 +97,8 @@ pub(super) fn layers(data: &PageData) -> String {
         + &match rest.is_empty() {
             true => String::new(),
             false => {
-                folded(&format!("{} more", counted(rest.len(), "layer")), &layer_rows(rest, measure, most))
+                let more = if rest.len() == 1 { "layer" } else { "layers" };
+                folded(&format!("{} more {more}", count(rest.len())), &layer_rows(rest, measure, most))
             }
         };
     let keys = "<p class=\"keys small soft\"><span class=\"key int8\"><i></i>Int8</span>\
@@ -127,7 +128,7 @@ fn layer_row(layer: &LayerRow, measure: Measure, most: f64) -> String {
     let facts: Vec<String> = sqnr.chain(macs).chain(float).collect();
     format!(
         "<div class=\"name\" title=\"{0}\"><span class=\"mono\">{0}</span> <span class=\"soft small\">{1}</span></div>\
-         <div class=\"bar\">{2}</div><div class=\"value\">{shown} <span class=\"soft small\">{3}</span></div>\n",
+         <div class=\"bar\">{2}</div><div class=\"value\">{shown}</div><div class=\"facts soft small\">{3}</div>\n",
         escaped(&layer.name),
         escaped(&layer.op),
         strip.finish(),

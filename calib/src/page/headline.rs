@@ -62,7 +62,7 @@ fn accuracy(data: &PageData) -> String {
             _ => "within what other pictures would change",
         };
         below += &format!(
-            " <span class=\"soft\">(95 %: {})</span><br/><span class=\"soft\">{verdict}, {}</span>",
+            " <span class=\"soft whole\">(95 %: {})</span><br/><span class=\"soft\">{verdict}, {}</span>",
             points_interval(interval),
             counted(accuracy.images, "picture")
         );

@@ -25,8 +25,9 @@ pub(super) fn render(data: &PageData) -> String {
     let keys = "<p class=\"keys small soft\"><span class=\"key chosen\"><i></i>Chosen range</span>\
                 <span class=\"key loss\"><i></i>Clipped</span></p>\n";
     let rest = if rest.is_empty() { String::new() } else { grid(rest) };
-    let more = counted(tensors.len().saturating_sub(TENSORS_SHOWN), "tensor");
-    let folded = folded(&format!("{more} more"), &rest);
+    let left = tensors.len().saturating_sub(TENSORS_SHOWN);
+    let more = if left == 1 { "tensor" } else { "tensors" };
+    let folded = folded(&format!("{} more {more}", count(left)), &rest);
     section("ranges", "Ranges of activations", &lead, &format!("{keys}{}{folded}", grid(shown)))
 }
 
