@@ -12,6 +12,7 @@ pub mod error;
 pub mod eval;
 pub mod limits;
 pub mod metrics;
+pub mod page;
 pub mod quantize;
 pub mod report;
 pub mod runtime;

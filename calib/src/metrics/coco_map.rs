@@ -73,31 +73,58 @@ struct CategoryResult {
 /// Takes `O(n log n)` in the number of boxes, beyond the overlaps within each picture and category. Boxes of
 /// categories from `categories` on are left out.
 pub fn evaluate(categories: usize, truths: &[Truth], detections: &[ScoredBox]) -> CocoMap {
+    let results = each_category(categories, truths, detections, |truths, detections| {
+        accumulate(match_category(truths, detections))
+    });
+    CocoMap { summary: summarize(&results), classes: results.iter().map(class_ap).collect() }
+}
+
+/// Calls `work` for each category in turn with its truths and its detections, both sorted by image.
+pub(super) fn each_category<R>(
+    categories: usize,
+    truths: &[Truth],
+    detections: &[ScoredBox],
+    mut work: impl FnMut(&[&Truth], &mut [&ScoredBox]) -> R,
+) -> Vec<R> {
     let mut truths: Vec<&Truth> = truths.iter().collect();
     let mut detections: Vec<&ScoredBox> = detections.iter().collect();
     truths.sort_by_key(|g| (g.category, g.image));
     detections.sort_by_key(|d| (d.category, d.image));
     let (mut truths, mut detections) = (truths.as_slice(), detections.as_mut_slice());
-    let results: Vec<CategoryResult> = (0..categories as u32)
+    (0..categories as u32)
         .map(|category| {
             let (own_truths, rest) = truths.split_at(truths.partition_point(|g| g.category <= category));
             truths = rest;
             let own = detections.partition_point(|d| d.category <= category);
             let (own_detections, rest) = std::mem::take(&mut detections).split_at_mut(own);
             detections = rest;
-            evaluate_category(own_truths, own_detections)
+            work(own_truths, own_detections)
         })
-        .collect();
-    CocoMap { summary: summarize(&results), classes: results.iter().map(class_ap).collect() }
+        .collect()
 }
 
-/// Scores one category; both lists are sorted by image.
-fn evaluate_category<'a>(
-    mut truths: &'a [&'a Truth],
-    mut detections: &'a mut [&'a ScoredBox],
-) -> CategoryResult {
-    let mut outcomes: [Vec<Outcome>; AREA_RANGES.len()] = Default::default();
-    let mut positives = [0; AREA_RANGES.len()];
+/// What became of the detections of one category, picture by picture.
+#[derive(Default)]
+pub(super) struct Matched {
+    /// Per area range: one outcome per detection that is looked at, in the order of `pictures`.
+    pub(super) outcomes: [Vec<Outcome>; AREA_RANGES.len()],
+    /// Pictures with truths or detections, by ascending rank.
+    pub(super) pictures: Vec<MatchedPicture>,
+}
+
+/// The share of one picture in [`Matched`].
+pub(super) struct MatchedPicture {
+    /// Rank of the picture.
+    pub(super) image: u32,
+    /// How many of the outcomes are its own, the same in every area range.
+    pub(super) outcomes: usize,
+    /// Per area range: truths that count.
+    pub(super) positives: [usize; AREA_RANGES.len()],
+}
+
+/// Matches the boxes of one category; both lists are sorted by image.
+pub(super) fn match_category(mut truths: &[&Truth], mut detections: &mut [&ScoredBox]) -> Matched {
+    let mut matched = Matched::default();
     let next_image = |truths: &[&Truth], detections: &[&ScoredBox]| {
         truths.first().map(|g| g.image).into_iter().chain(detections.first().map(|d| d.image)).min()
     };
@@ -107,11 +134,20 @@ fn evaluate_category<'a>(
         let split = detections.partition_point(|d| d.image <= image);
         let (found, rest) = std::mem::take(&mut detections).split_at_mut(split);
         detections = rest;
-        let picture = Picture::new(here, found);
-        for (area, range) in AREA_RANGES.into_iter().enumerate() {
-            positives[area] += picture.match_in(range, &mut outcomes[area]);
-        }
+        let (picture, before) = (Picture::new(here, found), matched.outcomes[0].len());
+        let positives =
+            std::array::from_fn(|area| picture.match_in(AREA_RANGES[area], &mut matched.outcomes[area]));
+        let outcomes = matched.outcomes[0].len() - before;
+        matched.pictures.push(MatchedPicture { image, outcomes, positives });
     }
+    matched
+}
+
+/// From the outcomes of one category over all pictures to its numbers.
+fn accumulate(matched: Matched) -> CategoryResult {
+    let Matched { mut outcomes, pictures } = matched;
+    let positives: [usize; AREA_RANGES.len()] =
+        std::array::from_fn(|area| pictures.iter().map(|p| p.positives[area]).sum());
     for list in &mut outcomes {
         sort_by_score(list, |o| o.score);
     }
@@ -161,7 +197,7 @@ fn class_ap(result: &CategoryResult) -> ClassAp {
 }
 
 /// Mean over all categories of sums of `terms` numbers each; `None` without categories.
-fn mean(sums: impl Iterator<Item = f64>, terms: usize) -> Option<f64> {
+pub(super) fn mean(sums: impl Iterator<Item = f64>, terms: usize) -> Option<f64> {
     let (sum, count) = sums.fold((0.0, 0), |(sum, count), s| (sum + s, count + terms));
     (count > 0).then(|| sum / count as f64)
 }

@@ -18,16 +18,21 @@ impl Curve {
     /// The curve of `outcomes`, sorted by descending score over all images, for `positives` truths that
     /// count. Without any there is no curve.
     pub(super) fn new(outcomes: &[Outcome], positives: usize) -> Option<Self> {
-        if positives == 0 {
-            return None;
-        }
-        let (mut precisions, mut recalls) = (Vec::new(), Vec::new());
-        let precision_sum = std::array::from_fn(|t| {
-            trace(outcomes, t, positives, &mut precisions, &mut recalls);
-            sampled_sum(&precisions, &recalls)
-        });
+        let precision_sum = precision_sum(outcomes, positives)?;
         Some(Curve { precision_sum, recall: recall(outcomes, positives) })
     }
+}
+
+/// [`Curve::precision_sum`] alone.
+pub(super) fn precision_sum(outcomes: &[Outcome], positives: usize) -> Option<[f64; THRESHOLDS]> {
+    if positives == 0 {
+        return None;
+    }
+    let (mut precisions, mut recalls) = (Vec::new(), Vec::new());
+    Some(std::array::from_fn(|t| {
+        trace(outcomes, t, positives, &mut precisions, &mut recalls);
+        sampled_sum(&precisions, &recalls)
+    }))
 }
 
 /// Per threshold: the share of the `positives` that `outcomes` found.
@@ -38,7 +43,8 @@ pub(super) fn recall(outcomes: &[Outcome], positives: usize) -> [f64; THRESHOLDS
     })
 }
 
-/// Writes precision and recall after each detection; precision is made non-increasing from the right.
+/// Writes precision and recall after each detection that is right; precision is made non-increasing from the
+/// right. After a wrong one recall is what it was and precision less, which the sampling never sees.
 fn trace(
     outcomes: &[Outcome],
     t: usize,
@@ -50,9 +56,14 @@ fn trace(
     recalls.clear();
     let (mut right, mut wrong) = (0.0, 0.0);
     for outcome in outcomes {
-        if outcome.ignored >> t & 1 == 0 {
-            if outcome.matched >> t & 1 == 1 { right += 1.0 } else { wrong += 1.0 }
+        if outcome.ignored >> t & 1 == 1 {
+            continue;
         }
+        if outcome.matched >> t & 1 == 0 {
+            wrong += 1.0;
+            continue;
+        }
+        right += 1.0;
         recalls.push(right / positives as f64);
         precisions.push(right / (wrong + right + f64::EPSILON));
     }
@@ -75,4 +86,39 @@ fn sampled_sum(precisions: &[f64], recalls: &[f64]) -> f64 {
         sum += precisions.get(at).copied().unwrap_or(0.0);
     }
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// As the reference implementation has it: a point after every detection.
+    fn every_point(outcomes: &[Outcome], t: usize, positives: usize) -> f64 {
+        let (mut precisions, mut recalls) = (Vec::new(), Vec::new());
+        let (mut right, mut wrong) = (0.0, 0.0);
+        for outcome in outcomes {
+            if outcome.ignored >> t & 1 == 0 {
+                if outcome.matched >> t & 1 == 1 { right += 1.0 } else { wrong += 1.0 }
+            }
+            recalls.push(right / positives as f64);
+            precisions.push(right / (wrong + right + f64::EPSILON));
+        }
+        for i in (1..precisions.len()).rev() {
+            precisions[i - 1] = f64::max(precisions[i - 1], precisions[i]);
+        }
+        sampled_sum(&precisions, &recalls)
+    }
+
+    proptest! {
+        #[test]
+        fn only_right_detections_matter(masks in proptest::collection::vec((any::<u16>(), any::<u16>()), 0..80)) {
+            let outcome = |(matched, ignored)| Outcome { score: 0.5, rank: 0, matched, ignored: ignored & matched };
+            let outcomes: Vec<Outcome> = masks.into_iter().map(outcome).collect();
+            let sums = precision_sum(&outcomes, 90).unwrap();
+            for (t, sum) in sums.into_iter().enumerate() {
+                prop_assert_eq!(sum.to_bits(), every_point(&outcomes, t, 90).to_bits());
+            }
+        }
+    }
 }

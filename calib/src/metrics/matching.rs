@@ -42,7 +42,7 @@ pub(super) struct Picture<'a> {
 
 impl<'a> Picture<'a> {
     /// Sorts `detections` by descending score, keeps the best and computes the overlaps.
-    pub(super) fn new(truths: &'a [&'a Truth], detections: &'a mut [&'a ScoredBox]) -> Self {
+    pub(super) fn new<'b: 'a>(truths: &'a [&'a Truth], detections: &'a mut [&'b ScoredBox]) -> Self {
         sort_by_score(detections, |d| d.score);
         let detections = &detections[..detections.len().min(DETECTIONS_PER_IMAGE_MAX)];
         let ious = detections

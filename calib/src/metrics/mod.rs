@@ -1,11 +1,13 @@
 //! Measures of detection quality. They know boxes and numbers; nothing of files, models or pictures.
 
+mod bootstrap;
 mod coco_map;
 mod curve;
 mod matching;
 #[cfg(test)]
 mod tests;
 
+pub use bootstrap::{Intervals, difference, intervals};
 pub use coco_map::{ClassAp, CocoMap, Summary, evaluate};
 
 /// A ground-truth box.

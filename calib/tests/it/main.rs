@@ -4,5 +4,6 @@ mod cli;
 mod convert;
 mod datasets;
 mod evaluate;
+mod page;
 mod table;
 mod temp_dir;
