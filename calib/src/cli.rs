@@ -1,8 +1,10 @@
 //! The command line of `calib`: arguments, what they mean, and the run.
 
+mod compare;
 mod quantize;
 mod table;
 
+pub use compare::{CompareArgs, PrecisionName};
 pub use table::{MethodName, TableArgs};
 
 use crate::dataset::classes::{Classes, MapEntry};
@@ -45,6 +47,12 @@ pub enum Command {
     /// the weights get a scale per output channel.
     #[command(after_long_help = table::EXAMPLES)]
     Table(Box<TableArgs>),
+    /// Compare two models, or two precisions of one, on pictures: layers, outputs and boxes.
+    ///
+    /// Runs both over the same pictures and says layer by layer how far their numbers are apart, and which boxes
+    /// only one of them finds.
+    #[command(after_long_help = compare::EXAMPLES)]
+    Compare(Box<CompareArgs>),
     /// Quantize.
     Quantize(Box<quantize::QuantizeArgs>),
 }
@@ -134,6 +142,7 @@ pub fn run(cli: &Cli, out: &mut dyn Write) -> Result<()> {
     match &cli.command {
         Command::Eval(args) => eval(args, out),
         Command::Table(args) => table::run(args, out),
+        Command::Compare(args) => compare::run(args, out),
         Command::Quantize(args) => quantize::run(args, out),
     }
 }

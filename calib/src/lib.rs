@@ -6,6 +6,7 @@
 //! [`table`]. [`runtime`] is the only place that knows how a model is opened.
 
 pub mod cli;
+pub mod compare;
 pub mod dataset;
 pub mod error;
 pub mod eval;
