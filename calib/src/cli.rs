@@ -2,9 +2,11 @@
 
 mod compare;
 mod quantize;
+mod select;
 mod table;
 
 pub use compare::{CompareArgs, PrecisionName};
+pub use select::SelectArgs;
 pub use table::{MethodName, TableArgs};
 
 use crate::dataset::classes::{Classes, MapEntry};
@@ -53,6 +55,11 @@ pub enum Command {
     /// only one of them finds.
     #[command(after_long_help = compare::EXAMPLES)]
     Compare(Box<CompareArgs>),
+    /// Choose the most accurate of several models within bounds of time and size.
+    ///
+    /// Measures each as `calib eval` does, its time of inference, and the bytes of its files.
+    #[command(after_long_help = select::EXAMPLES)]
+    Select(Box<SelectArgs>),
     /// Quantize.
     Quantize(Box<quantize::QuantizeArgs>),
 }
@@ -142,6 +149,7 @@ pub fn run(cli: &Cli, out: &mut dyn Write) -> Result<()> {
     match &cli.command {
         Command::Eval(args) => eval(args, out),
         Command::Table(args) => table::run(args, out),
+        Command::Select(args) => select::run(args, out),
         Command::Compare(args) => compare::run(args, out),
         Command::Quantize(args) => quantize::run(args, out),
     }

@@ -3,7 +3,8 @@
 //! `calib eval` runs a model over an annotated data set and says how good its boxes are: [`dataset`] reads
 //! the annotations, [`eval`] runs the detector over the pictures, [`metrics`] computes COCO's mean average
 //! precision, [`report`] prints it. `calib table` chooses the int8 scales of a float model from pictures:
-//! [`table`]. [`runtime`] is the only place that knows how a model is opened.
+//! [`table`]. `calib compare` says what differs between two models: [`compare`]; `calib select` chooses among
+//! several: [`select`]. [`runtime`] is the only place that knows how a model is opened.
 
 pub mod cli;
 pub mod compare;
@@ -15,6 +16,7 @@ pub mod metrics;
 pub mod quantize;
 pub mod report;
 pub mod runtime;
+pub mod select;
 pub mod share;
 pub mod table;
 pub mod write;

@@ -31,18 +31,17 @@ pub fn common(a: &Side, b: &Side) -> Vec<Common> {
     let mut found = Vec::new();
     for id in layers(a.plain()).filter(|id| !parts_a.contains(id)) {
         let (name, shape) = (&a.plain().value(id).name, a.plain().shape(id).dims());
-        let partner = a.names(name).find_map(|name| of_b.get(name).copied().flatten());
-        let Some(partner) = partner.filter(|&other| {
-            !parts_b.contains(&other) && b.plain().shape(other).dims() == shape
-        }) else {
-            continue;
-        };
+        let shared = a.names(name).filter_map(|name| Some((name, of_b.get(name).copied().flatten()?)));
+        // The shortest is the file's own: loaders and quantizers append to it.
+        let shared = shared.min_by_key(|(name, _)| name.len());
+        let fits = |other: ValueId| !parts_b.contains(&other) && b.plain().shape(other).dims() == shape;
+        let Some((label, partner)) = shared.filter(|(_, other)| fits(*other)) else { continue };
         let (Some(in_a), Some(in_b)) = (a.id(name), b.id(&b.plain().value(partner).name)) else { continue };
         // A file may move what has the name; its shape then tells most often.
         let same = a.runs().shape(in_a).dims() == shape && b.runs().shape(in_b).dims() == shape;
         if same && taken.insert(in_b) {
             let output = a.plain().outputs.contains(&id);
-            found.push(Common { name: name.clone(), shape: shape.to_vec(), a: in_a, b: in_b, output });
+            found.push(Common { name: label.to_owned(), shape: shape.to_vec(), a: in_a, b: in_b, output });
         }
     }
     pair_outputs(a, b, &mut found);

@@ -132,7 +132,8 @@ fn detectors(
 ) -> Result<std::result::Result<[Box<dyn Detect>; 2], String>> {
     // Suppression as the runtime has it by default; each picture is one thread's.
     let iou_max = ocellus::DetectorOptions::default().iou;
-    let of = ModelOptions { score_min: options.score_min, iou_max, threads: Some(1), ..ModelOptions::default() };
+    let of =
+        ModelOptions { score_min: options.score_min, iou_max, threads: Some(1), ..ModelOptions::default() };
     let mut both = Vec::new();
     for side in sides {
         match side.detector(&of)? {
