@@ -2,11 +2,15 @@
 
 mod convert;
 mod preprocess;
+mod compare;
 mod quantize;
+mod select;
 mod table;
 
 pub use convert::{ConvertArgs, HeadsName};
 pub use preprocess::PreprocessArgs;
+pub use compare::{CompareArgs, PrecisionName};
+pub use select::SelectArgs;
 pub use table::{MethodName, TableArgs};
 
 use crate::dataset::classes::{Classes, MapEntry};
@@ -57,6 +61,17 @@ pub enum Command {
     /// and written only if their outputs agree.
     #[command(after_long_help = convert::EXAMPLES)]
     Convert(Box<ConvertArgs>),
+    /// Compare two models, or two precisions of one, on pictures: layers, outputs and boxes.
+    ///
+    /// Runs both over the same pictures and says layer by layer how far their numbers are apart, and which boxes
+    /// only one of them finds.
+    #[command(after_long_help = compare::EXAMPLES)]
+    Compare(Box<CompareArgs>),
+    /// Choose the most accurate of several models within bounds of time and size.
+    ///
+    /// Measures each as `calib eval` does, its time of inference, and the bytes of its files.
+    #[command(after_long_help = select::EXAMPLES)]
+    Select(Box<SelectArgs>),
     /// Quantize.
     Quantize(Box<quantize::QuantizeArgs>),
 }
@@ -150,6 +165,8 @@ pub fn run(cli: &Cli, out: &mut dyn Write) -> Result<()> {
         Command::Eval(args) => eval(args, out),
         Command::Table(args) => table::run(args, out),
         Command::Convert(args) => convert::run(args, out),
+        Command::Select(args) => select::run(args, out),
+        Command::Compare(args) => compare::run(args, out),
         Command::Quantize(args) => quantize::run(args, out),
     }
 }

@@ -30,6 +30,9 @@ pub enum Error {
     /// The caller asked for something impossible.
     #[error("{0}")]
     Usage(String),
+    /// Nothing of what was given meets the caller's bounds.
+    #[error("{0}")]
+    Unmet(String),
     /// The runtime refused a model or failed on it.
     #[error(transparent)]
     Runtime(#[from] ocellus::Error),

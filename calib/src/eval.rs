@@ -5,6 +5,7 @@ use crate::dataset::{CocoResult, Dataset, Skipped};
 use crate::error::{Error, Result};
 use crate::limits::BOX_COORDINATE_MAX;
 use crate::metrics::{self, CocoMap, ScoredBox, Truth};
+use crate::share::share;
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -56,33 +57,79 @@ pub fn detect_all(
     mut progress: impl FnMut(),
 ) -> Result<Detected> {
     let mut all = Detected::default();
-    for (index, image) in (0..).zip(&dataset.images) {
-        let start = Instant::now();
-        let found = detector.detect(&image.path);
-        all.time += start.elapsed();
+    for index in 0..dataset.images.len() {
+        detect_one(dataset, index, classes, detector, &mut all)?;
         progress();
-        match found {
-            Ok(found) => {
-                for detection in found {
-                    let Some(category) = classes.of_model(detection.class) else { continue };
-                    let (bbox, score) = (detection.bbox.map(to_thousandths), f64::from(detection.score));
-                    if !score.is_finite() || bbox.iter().any(|v| v.is_nan() || v.abs() > BOX_COORDINATE_MAX) {
-                        return Err(Error::bad_data(
-                            &image.path,
-                            format!(
-                                "the model gave a box that is none ({detection:?}); try --precision fp32"
-                            ),
-                        ));
-                    }
-                    all.boxes.push(ScoredBox { image: index, category, bbox, score });
-                }
-            }
-            Err(ocellus::Error::BadPicture { path, what }) => {
-                all.broken.push((index, Skipped { file: path, reason: what }));
-            }
-            Err(e) => return Err(e.into()),
-        }
     }
+    some_picture_is_read(dataset, all)
+}
+
+/// As [`detect_all`], but on `threads` threads, each with a detector of its own that `make` gives. The result is the
+/// same, but for the time: it is that of all threads together.
+///
+/// # Errors
+/// As [`detect_all`], and those of `make`.
+pub fn detect_shared(
+    dataset: &Dataset,
+    classes: &Classes,
+    make: impl Fn() -> Result<Box<dyn Detect>> + Sync,
+    threads: usize,
+    progress: impl Fn() + Sync,
+) -> Result<Detected> {
+    let new = || Ok((make()?, Detected::default()));
+    let parts = share(&dataset.images, threads, new, |(detector, found), index, _| {
+        detect_one(dataset, index, classes, detector.as_mut(), found)?;
+        progress();
+        Ok(())
+    })?;
+    let mut all = Detected::default();
+    for (_, part) in parts {
+        all.boxes.extend(part.boxes);
+        all.broken.extend(part.broken);
+        all.time += part.time;
+    }
+    // Stable: the boxes of one picture are together already, in the detector's order.
+    all.boxes.sort_by_key(|found| found.image);
+    all.broken.sort_by_key(|(image, _)| *image);
+    some_picture_is_read(dataset, all)
+}
+
+/// Adds what `detector` finds in one picture.
+fn detect_one(
+    dataset: &Dataset,
+    index: usize,
+    classes: &Classes,
+    detector: &mut dyn Detect,
+    all: &mut Detected,
+) -> Result<()> {
+    let image = &dataset.images[index];
+    let index = index as u32;
+    let start = Instant::now();
+    let found = detector.detect(&image.path);
+    all.time += start.elapsed();
+    match found {
+        Ok(found) => {
+            for detection in found {
+                let Some(category) = classes.of_model(detection.class) else { continue };
+                let (bbox, score) = (detection.bbox.map(to_thousandths), f64::from(detection.score));
+                if !score.is_finite() || bbox.iter().any(|v| v.is_nan() || v.abs() > BOX_COORDINATE_MAX) {
+                    return Err(Error::bad_data(
+                        &image.path,
+                        format!("the model gave a box that is none ({detection:?}); try --precision fp32"),
+                    ));
+                }
+                all.boxes.push(ScoredBox { image: index, category, bbox, score });
+            }
+        }
+        Err(ocellus::Error::BadPicture { path, what }) => {
+            all.broken.push((index, Skipped { file: path, reason: what }));
+        }
+        Err(e) => return Err(e.into()),
+    }
+    Ok(())
+}
+
+fn some_picture_is_read(dataset: &Dataset, all: Detected) -> Result<Detected> {
     if all.broken.len() == dataset.images.len()
         && let Some((_, first)) = all.broken.first()
     {

@@ -7,6 +7,11 @@
 
 pub mod cli;
 pub mod convert;
+//! [`table`]. `calib compare` says what differs between two models: [`compare`]; `calib select` chooses among
+//! several: [`select`]. [`runtime`] is the only place that knows how a model is opened.
+
+pub mod cli;
+pub mod compare;
 pub mod dataset;
 pub mod error;
 pub mod eval;
@@ -16,6 +21,7 @@ pub mod page;
 pub mod quantize;
 pub mod report;
 pub mod runtime;
+pub mod select;
 pub mod share;
 pub mod table;
 pub mod write;

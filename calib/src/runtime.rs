@@ -1,7 +1,8 @@
 //! The one door to the runtime: opens a model and shows it as [`Detect`](crate::eval::Detect), as a float network
-//! ([`network`]), or by its tensors ([`activations`]).
+//! ([`network`]), by its tensors ([`activations`]), or by its speed ([`latency`]).
 
 pub mod activations;
+pub mod latency;
 pub mod network;
 
 use crate::eval::{Detect, Detection};

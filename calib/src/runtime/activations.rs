@@ -86,6 +86,11 @@ impl Observer {
         self.backend.run()
     }
 
+    /// Numbers of one pixel of tensor `i`.
+    pub fn channels(&self, i: usize) -> usize {
+        self.channels[i]
+    }
+
     /// The numbers of tensor `i` for the last picture, in runs.
     pub fn numbers(&self, i: usize) -> impl Iterator<Item = &[f32]> {
         self.runs(i, None)

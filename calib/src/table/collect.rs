@@ -115,8 +115,8 @@ fn range(observer: &Observer, tensor: usize) -> Option<(f32, f32)> {
     Some(range)
 }
 
-/// What is wrong with a picture; other errors end the calibration.
-fn skip(error: ocellus::Error, picture: &std::path::Path) -> Result<Skipped> {
+/// What is wrong with a picture; other errors end the run.
+pub(crate) fn skip(error: ocellus::Error, picture: &std::path::Path) -> Result<Skipped> {
     match error {
         ocellus::Error::BadPicture { path, what } => Ok(Skipped { file: path, reason: what }),
         ocellus::Error::Io { source, .. } => {

@@ -13,6 +13,7 @@ mod pictures;
 mod report;
 pub mod text;
 
+pub(crate) use collect::skip;
 pub use collect::{Collected, collect};
 pub use histogram::Histogram;
 pub use layers::{Layer, layers};

@@ -1,0 +1,185 @@
+//! `calib select`: arguments and the run.
+
+use super::{Format, bar_of, print, within};
+use crate::dataset::classes::{Classes, MapEntry};
+use crate::dataset::{Dataset, Skipped, Source, read_names};
+use crate::error::{Error, Result};
+use crate::eval::{detect_shared, score};
+use crate::metrics::Summary;
+use crate::runtime::{self, ModelOptions, latency};
+use crate::select::{Bounds, Broken, Candidate, Metric, Selection, bytes_of};
+use crate::share::cores;
+use clap::Args;
+use ocellus::limits::{INPUT_SIDE_MAX, INPUT_SIDE_MIN, THREADS_MAX};
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  The most accurate of three models that fit a megabyte of flash and 20 ms on this machine:
+    calib select a.param b.param c.onnx --annotations val.json --images val \\
+      --max-ms 20 --max-bytes 1000000
+  The path alone, for a script:
+    best=$(calib select *.param --annotations val | tail -n 1)
+
+Time is the median of one-thread inference on this machine, without preparing the picture and decoding; the
+models take turns, so that noise hits all alike. Measure on the machine that will run the model. Exit status:
+0 done, 1 failed or no model is within the bounds, 2 wrong usage.";
+
+/// Rounds of inference before the clock is read, and timed ones.
+const ROUNDS: [usize; 2] = [3, 31];
+
+/// Arguments of `calib select`.
+#[derive(Debug, Args)]
+pub struct SelectArgs {
+    /// Models to choose from: ncnn .param or .onnx, float or int8.
+    #[arg(value_name = "MODELS", required = true)]
+    pub models: Vec<PathBuf>,
+    /// COCO annotation file, or YOLO folder.
+    #[arg(long, value_name = "JSON|DIR")]
+    pub annotations: PathBuf,
+    /// Folder of the pictures [default: the annotation file's; in a YOLO folder images/].
+    #[arg(long, value_name = "DIR")]
+    pub images: Option<PathBuf>,
+    /// What decides.
+    #[arg(long, value_enum, default_value_t = Metric::Map)]
+    pub metric: Metric,
+    /// Leave out models that take longer than this many milliseconds for a picture, on one thread.
+    #[arg(long, value_name = "MS")]
+    pub max_ms: Option<f64>,
+    /// Leave out models whose files are larger than this.
+    #[arg(long, value_name = "N")]
+    pub max_bytes: Option<u64>,
+    /// Side of the models' input in pixels [default: what each model says].
+    #[arg(long, value_name = "PIXELS")]
+    pub size: Option<usize>,
+    /// Evaluate only the first N images, by id.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Worker threads of the evaluation [default: one per core].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Class names, one per line: of the models, and of a YOLO folder without data.yaml.
+    #[arg(long, value_name = "FILE")]
+    pub names: Option<PathBuf>,
+    /// Which class of the data is which class of the models; others are matched by equal name.
+    #[arg(long, value_name = "DATA=MODEL", value_delimiter = ',')]
+    pub class_map: Vec<MapEntry>,
+    /// Form of the report on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// A model's accuracy.
+struct Measured {
+    options: ModelOptions,
+    precision: String,
+    size: usize,
+    summary: Summary,
+    bytes: u64,
+}
+
+/// Measures the models, and reports on `out` which is best.
+pub(super) fn run(args: &SelectArgs, out: &mut dyn Write) -> Result<()> {
+    check(args)?;
+    let names = args.names.as_deref().map(read_names).transpose()?;
+    let dataset = Dataset::open(Source {
+        annotations: &args.annotations,
+        images: args.images.as_deref(),
+        names: names.as_deref(),
+        limit: args.limit,
+    })?;
+    dataset.check_pictures_exist()?;
+    let (mut measured, mut broken, mut skipped) = (Vec::new(), Vec::new(), HashSet::new());
+    let bar = bar_of(args.models.len() * dataset.images.len());
+    for path in &args.models {
+        let options =
+            ModelOptions { model: path.clone(), side: args.size, names: names.clone(), ..Default::default() };
+        let tick = || bar.inc(1);
+        match measure(args, &options, &dataset, &mut skipped, tick) {
+            Ok(one) => measured.push(one),
+            // What is wrong with the command line is wrong for every model.
+            Err(error @ Error::Usage(_)) => return Err(error),
+            Err(error) => broken.push((path, error.to_string())),
+        }
+    }
+    bar.finish_and_clear();
+    for (path, reason) in &broken {
+        eprintln!("left out: model {}: {reason}", path.display());
+    }
+    if measured.is_empty() {
+        let reason = broken.first().map_or("", |(_, reason)| reason.as_str());
+        return Err(Error::Unmet(format!("no model can be evaluated; the first: {reason}")));
+    }
+    for (file, reason) in &skipped {
+        eprintln!("left out: {}: {reason}", file.display());
+    }
+    let models = candidates(measured, &dataset, &skipped)?;
+    let broken =
+        broken.into_iter().map(|(path, reason)| Broken { model: path.display().to_string(), reason });
+    let bounds = Bounds { ms: args.max_ms, bytes: args.max_bytes };
+    let selection = Selection::new(args.metric, bounds, models, broken.collect());
+    let selection = Selection { images: dataset.images.len() - skipped.len(), ..selection };
+    print(out, args.format, &selection, || selection.to_text())?;
+    selection.check()
+}
+
+/// The accuracy of a model; adds pictures that cannot be read to `skipped`.
+fn measure(
+    args: &SelectArgs,
+    options: &ModelOptions,
+    dataset: &Dataset,
+    skipped: &mut HashSet<(PathBuf, String)>,
+    progress: impl Fn() + Sync,
+) -> Result<Measured> {
+    let bytes = bytes_of(&options.model)?;
+    let options = ModelOptions { threads: Some(1), ..options.clone() };
+    let detector = runtime::open(&options)?;
+    let classes = Classes::join(&dataset.categories, detector.class_names(), &args.class_map)?;
+    let (precision, size) = (detector.precision().to_owned(), detector.input_side());
+    drop(detector);
+    let make = || Ok(runtime::open(&options)?);
+    let found = detect_shared(dataset, &classes, make, args.threads.unwrap_or_else(cores), progress)?;
+    let left_out: HashSet<u32> = found.broken.iter().map(|(image, _)| *image).collect();
+    skipped.extend(found.broken.into_iter().map(|(_, Skipped { file, reason })| (file, reason)));
+    let summary = score(dataset, &classes, &found.boxes, &left_out).summary;
+    Ok(Measured { options, precision, size, summary, bytes })
+}
+
+/// Adds times, on the first picture that can be read.
+fn candidates(
+    measured: Vec<Measured>,
+    dataset: &Dataset,
+    skipped: &HashSet<(PathBuf, String)>,
+) -> Result<Vec<Candidate>> {
+    let broken: HashSet<&Path> = skipped.iter().map(|(file, _)| file.as_path()).collect();
+    let picture = dataset.images.iter().find(|image| !broken.contains(image.path.as_path()));
+    let picture = picture.ok_or_else(|| Error::Unmet("no picture can be read".to_owned()))?;
+    let frame = ocellus::image::decode(&picture.path)?;
+    let options: Vec<ModelOptions> = measured.iter().map(|one| one.options.clone()).collect();
+    let times = latency::medians(&options, &frame, ROUNDS)?;
+    let candidate = |(one, ms): (Measured, Option<f64>)| Candidate {
+        model: one.options.model.display().to_string(),
+        precision: one.precision,
+        size: one.size,
+        summary: one.summary,
+        ms: ms.unwrap_or(f64::INFINITY),
+        bytes: one.bytes,
+        breaks: Vec::new(),
+    };
+    Ok(measured.into_iter().zip(times).map(candidate).collect())
+}
+
+/// Refuses what could only fail after a long run.
+fn check(args: &SelectArgs) -> Result<()> {
+    within("size", args.size, INPUT_SIDE_MIN, INPUT_SIDE_MAX)?;
+    within("limit", args.limit, 1, usize::MAX)?;
+    within("threads", args.threads, 1, THREADS_MAX)?;
+    match args.max_ms {
+        Some(ms) if !(ms > 0.0 && ms.is_finite()) => {
+            Err(Error::Usage(format!("--max-ms {ms}: must be above 0")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,36 @@
+//! How long models take for a picture, on one thread.
+
+use super::{ModelOptions, detector_options};
+use ocellus::bench::Statistics;
+use ocellus::image::Frame;
+use ocellus::{Detector, Result};
+use std::time::Duration;
+
+/// Median time in ms that each model's network takes for `frame`; preparing the picture and decoding are not in it.
+///
+/// The models run in turn, `rounds` times after `warmup` rounds: what else happens on the machine meanwhile hits all
+/// of them alike.
+///
+/// # Errors
+/// A model does not open, or does not take the picture.
+pub fn medians(
+    models: &[ModelOptions],
+    frame: &Frame,
+    [warmup, rounds]: [usize; 2],
+) -> Result<Vec<Option<f64>>> {
+    let open = |options: &ModelOptions| {
+        let options = ModelOptions { threads: Some(1), ..options.clone() };
+        Detector::open(&options.model, &detector_options(&options)?)
+    };
+    let mut detectors = models.iter().map(open).collect::<Result<Vec<_>>>()?;
+    let mut times: Vec<Vec<Duration>> = vec![Vec::new(); models.len()];
+    for round in 0..warmup + rounds {
+        for (detector, times) in detectors.iter_mut().zip(&mut times) {
+            let (_, timing) = detector.detect(frame)?;
+            if round >= warmup {
+                times.push(timing.inference);
+            }
+        }
+    }
+    Ok(times.iter().map(|times| Statistics::of(times).map(|times| times.median_ms)).collect())
+}
