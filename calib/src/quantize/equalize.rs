@@ -5,7 +5,7 @@
 //! and bias correction, 2019). Here a channel is followed through everything that only moves channels (shuffles,
 //! slices, concats, pooling, resizing) to all its readers, so that the stages of a ShuffleNet are equalized as one.
 
-use super::patches::Patches;
+use super::patches::Sample;
 use super::recipe::{Layer8, Recipe};
 use crate::runtime::network::{Weighted, weighted};
 use ocellus::Result;
@@ -16,20 +16,22 @@ use std::collections::BTreeMap;
 /// Factors keep within this and its inverse: weights of a row must not differ by more than their codes can.
 const FACTOR_MAX: f64 = 16.0;
 
-/// `graph` with its channels equalized, and `patches` of it instead of those of `graph`.
+/// `graph` with its channels equalized, by how far they reach in the first of `samples`; the samples become those of
+/// the new graph.
 ///
 /// # Errors
 /// None but those of the graph's builder.
-pub fn equalize(graph: &Graph, patches: &mut BTreeMap<usize, Patches>) -> Result<Graph> {
+pub fn equalize(graph: &Graph, samples: &mut [Sample]) -> Result<Graph> {
     let channels = Channels::of(graph);
-    let factors = factors(graph, &channels, patches);
+    let Some(first) = samples.first() else { return Ok(graph.clone()) };
+    let factors = factors(graph, &channels, first);
     let mut recipe = Recipe { grids: vec![None; graph.values().len()], layers: BTreeMap::new() };
     for layer in weighted(graph) {
         let (Some(reads), Some(makes)) = (channels.of_layer(&layer, 0), channels.of_layer(&layer, 1)) else {
             continue;
         };
         recipe.layers.insert(layer.at, scaled(graph, &layer, reads, makes, &factors));
-        if let Some(patches) = patches.get_mut(&layer.at) {
+        for patches in samples.iter_mut().filter_map(|sample| sample.get_mut(&layer.at)) {
             let taps = (patches.width / reads.len().max(1)).max(1);
             for row in patches.numbers.chunks_mut(patches.width.max(1)) {
                 row.iter_mut().enumerate().for_each(|(i, x)| *x *= factors[reads[i / taps]] as f32);
@@ -120,7 +122,7 @@ fn homogeneous(activation: Option<Unary>) -> bool {
 
 /// What every channel is multiplied by. Between how far a channel reaches and how large the weights are that read
 /// it the factor mediates; depthwise weights have a scale per channel and need no regard.
-fn factors(graph: &Graph, channels: &Channels, patches: &BTreeMap<usize, Patches>) -> Vec<f64> {
+fn factors(graph: &Graph, channels: &Channels, patches: &Sample) -> Vec<f64> {
     let count = channels.free.len();
     let (mut reach, mut weight) = (vec![0f64; count], vec![0f64; count]);
     for layer in weighted(graph) {

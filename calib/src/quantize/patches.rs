@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::runtime::activations::Observer;
 use crate::runtime::network::{Network, weighted};
 use crate::share::share;
-use crate::table::next_random;
+use crate::table::{next_random, skip};
 use ocellus::graph::{Graph, Node, Op, ValueId, WindowAttrs};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -42,50 +42,57 @@ struct Reader {
     window: WindowAttrs,
 }
 
-/// Patches of every weighted layer, by place, from the float network over `pictures`, on `threads` threads. The
-/// same ones whatever their number.
+/// Patches of every weighted layer, by the place of its node.
+pub type Sample = BTreeMap<usize, Patches>;
+
+/// What one thread has gathered of one layer: per picture, by its place, the rows of both samples.
+type Gathered = Vec<(usize, [Vec<f32>; 2])>;
+
+/// Two independent samples of what every weighted layer reads, from the float network over `pictures`, on
+/// `threads` threads: one to choose by, one to correct by, as what fits one sample best is off on any other. The
+/// same ones whatever the number of threads; pictures that cannot be read are left out.
 ///
 /// # Errors
-/// A picture cannot be read, or the runtime fails.
-pub fn patches(
+/// The runtime fails.
+pub fn samples(
     network: &Network,
     pictures: &[PathBuf],
-    (threads, seed): (usize, u64),
+    threads: usize,
     progress: impl Fn() + Sync,
-) -> Result<BTreeMap<usize, Patches>> {
+) -> Result<[Sample; 2]> {
     let graph = network.graph();
     let (readers, tensors) = readers(graph);
     let total: usize = readers.iter().map(Reader::width).sum();
-    let rows = (BYTES_MAX / (4 * total.max(1))).clamp(1, ROWS_MAX);
+    let rows = (BYTES_MAX / (8 * total.max(1))).clamp(1, ROWS_MAX);
     let each = rows.div_ceil(pictures.len().max(1));
     let make = || {
         let observer = Observer::new(graph, &network.preprocess, &tensors)?;
-        Ok((observer, vec![Vec::<(usize, Vec<f32>)>::new(); readers.len()]))
+        Ok((observer, vec![Gathered::new(); readers.len()]))
     };
     let parts = share(pictures, threads, make, |(observer, found), at, picture| {
-        observer.look(picture)?;
-        for (reader, found) in readers.iter().zip(found) {
-            let mut numbers = Vec::with_capacity(each * reader.width());
-            let mut state = seed << 48 | (at as u64) << 24 | reader.at as u64;
-            for _ in 0..each {
-                let pixel = next_random(&mut state) as usize % (reader.output[0] * reader.output[1]).max(1);
-                reader.gather(observer, pixel, &mut numbers);
-            }
-            found.push((at, numbers));
-        }
+        let seen = observer.look(picture);
         progress();
+        if let Err(error) = seen {
+            return skip(error, picture).map(drop);
+        }
+        for (reader, found) in readers.iter().zip(found) {
+            found.push((at, [0, 1].map(|sample| reader.rows(observer, (sample, at), each))));
+        }
         Ok(())
     })?;
-    let mut found: Vec<Vec<(usize, Vec<f32>)>> = vec![Vec::new(); readers.len()];
+    let mut found = vec![Gathered::new(); readers.len()];
     for (_, part) in parts {
         found.iter_mut().zip(part).for_each(|(all, part)| all.extend(part));
     }
-    let whole = |(reader, mut parts): (&Reader, Vec<(usize, Vec<f32>)>)| {
+    let mut samples = [Sample::new(), Sample::new()];
+    for (reader, mut parts) in readers.iter().zip(found) {
         parts.sort_by_key(|(at, _)| *at);
-        let numbers = parts.into_iter().flat_map(|(_, numbers)| numbers).collect();
-        (reader.at, Patches { width: reader.width(), numbers })
-    };
-    Ok(readers.iter().zip(found).map(whole).collect())
+        for (i, sample) in samples.iter_mut().enumerate() {
+            let numbers = parts.iter().flat_map(|(_, both)| &both[i]).copied().collect();
+            sample.insert(reader.at, Patches { width: reader.width(), numbers });
+        }
+    }
+    Ok(samples)
 }
 
 /// The weighted layers and the tensors that they read.
@@ -125,6 +132,17 @@ impl Reader {
 
     fn width(&self) -> usize {
         self.input[2] * self.window.kernel[0] * self.window.kernel[1]
+    }
+
+    /// `count` rows of a picture, at positions that depend on sample, picture and layer alone.
+    fn rows(&self, observer: &Observer, (sample, picture): (u64, usize), count: usize) -> Vec<f32> {
+        let mut rows = Vec::with_capacity(count * self.width());
+        let mut state = sample << 48 | (picture as u64) << 24 | self.at as u64;
+        for _ in 0..count {
+            let pixel = next_random(&mut state) as usize % (self.output[0] * self.output[1]).max(1);
+            self.gather(observer, pixel, &mut rows);
+        }
+        rows
     }
 
     /// Appends the numbers under the window at output position `pixel`.

@@ -4,7 +4,7 @@ use crate::runtime::network::weighted;
 use ocellus::Result;
 use ocellus::graph::{Graph, Op, ValueId};
 use ocellus::tensor::{Data, Quant, Shape, Tensor};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Int8 weights of a layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,15 @@ impl Recipe {
     /// The weighted layers of `graph` that the recipe leaves in float, by place.
     pub fn float_layers(&self, graph: &Graph) -> HashSet<usize> {
         weighted(graph).map(|layer| layer.at).filter(|at| !self.layers.contains_key(at)).collect()
+    }
+
+    /// The values of `made`, which is this recipe applied to `graph`, that stand for `values` of `graph`, nodes'
+    /// results.
+    pub fn twins(&self, graph: &Graph, made: &Graph, values: &[ValueId]) -> Vec<ValueId> {
+        let real = made.nodes.iter().filter(|node| !matches!(node.op, Op::FakeQuant(_)));
+        let twin: HashMap<ValueId, ValueId> =
+            graph.nodes.iter().zip(real).map(|(old, new)| (old.output, new.output)).collect();
+        values.iter().filter_map(|id| twin.get(id).copied()).collect()
     }
 
     /// `graph` with its values on their grids and its layers with int8 weights.
@@ -58,10 +67,10 @@ impl Recipe {
                 });
             }
             // A correction can give a bias to a layer that had none.
-            if let (2, Some(layer)) = (inputs.len(), self.layers.get(&at)) {
-                if layer.bias.is_some() {
-                    inputs.push(parameter(&mut made, &format!("{}.bias", node.name), layer, 2)?);
-                }
+            if let (2, Some(layer)) = (inputs.len(), self.layers.get(&at))
+                && layer.bias.is_some()
+            {
+                inputs.push(parameter(&mut made, &format!("{}.bias", node.name), layer, 2)?);
             }
             let name = graph.value(node.output).name.clone();
             let output = made.push(node.name.clone(), node.op.clone(), inputs, name)?;

@@ -76,6 +76,15 @@ pub struct Weighted<'a> {
     pub groups: usize,
 }
 
+impl Weighted<'_> {
+    /// Multiply-accumulates of one picture: every weight of an output channel at each of its positions.
+    pub fn macs(&self, graph: &Graph) -> u64 {
+        let outputs = self.weights.shape()[0].max(1);
+        let results = graph.shape(self.node.output).elements() as u64;
+        results * (self.weights.shape().elements() / outputs) as u64
+    }
+}
+
 /// The weighted layers of a graph, in its order. A convolution of constants is none of them.
 pub fn weighted(graph: &Graph) -> impl Iterator<Item = Weighted<'_>> {
     graph.nodes.iter().enumerate().filter_map(|(at, node)| {

@@ -82,6 +82,11 @@ impl Histogram {
         self.nonzero() + self.zeros
     }
 
+    /// In how many places numbers lie: bins that have some, and zero.
+    pub fn distinct(&self) -> usize {
+        self.middles().count() + usize::from(self.zeros > 0)
+    }
+
     /// The middle of each bin that has numbers, and how many.
     pub fn middles(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
         let width = f64::from(self.absmax()) / BINS as f64;

@@ -14,11 +14,13 @@ mod report;
 pub mod text;
 
 pub(crate) use collect::skip;
+pub(crate) use collect::skip;
 pub use collect::{Collected, collect};
 pub use histogram::Histogram;
 pub use layers::{Layer, layers};
 pub use method::Method;
-pub use pictures::{find, next_random, sample};
+pub(crate) use pictures::next_random;
+pub use pictures::{find, sample};
 pub use report::{LayerRow, Summary, tabulate};
 
 /// Largest code of the symmetric int8 grid: a scale is this over a threshold.

@@ -1,13 +1,13 @@
 //! Tests through the public interface: one program, so that it is linked once.
 
 mod cli;
+mod compare;
 mod convert;
 mod datasets;
-mod evaluate;
-mod page;
-mod compare;
 mod datasets;
 mod evaluate;
+mod evaluate;
+mod page;
 mod select;
 mod table;
 mod temp_dir;

@@ -1,0 +1,216 @@
+//! What pictures show of a network, and the recipe that follows from it.
+
+use super::patches::{Patches, Sample, samples};
+use super::recipe::{Layer8, Recipe};
+use super::scheme::Scheme;
+use super::sites::{self, Group};
+use super::{bias, equalize, range, rounding};
+use crate::dataset::Skipped;
+use crate::error::{Error, Result};
+use crate::runtime::activations::Observer;
+use crate::runtime::network::{Network, Weighted, weighted};
+use crate::table::{self, Collected, Histogram, Method};
+use ocellus::graph::{Graph, ValueId};
+use ocellus::passes;
+use ocellus::tensor::Quant;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+/// Most pictures that layers' inputs are sampled from.
+const SAMPLED_MAX: usize = 256;
+
+/// How weights become codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Rounding {
+    /// Each to the nearest code.
+    Nearest,
+    /// So that the layer's outputs stay as they were: see [`rounding`].
+    Adaptive,
+}
+
+/// What is chosen by whoever quantizes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Choices {
+    /// Which grids are allowed.
+    pub scheme: Scheme,
+    /// How the range of a grid follows from histograms; `None`: for each grid the method with the best ratio of
+    /// signal to noise.
+    pub method: Option<Method>,
+    /// How weights become codes.
+    pub rounding: Rounding,
+    /// Whether biases make up for shifted means.
+    pub correct_bias: bool,
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        let scheme = Scheme::default();
+        Choices { scheme, method: None, rounding: Rounding::Adaptive, correct_bias: true }
+    }
+}
+
+/// How the tensors of a network are spread over pictures.
+pub struct Calibration {
+    /// The network, simplified, with heads as their convolutions give them; its channels perhaps equalized.
+    pub network: Network,
+    /// Of each tensor that a kernel computes and that is to be codes.
+    pub histograms: HashMap<ValueId, Histogram>,
+    /// Number of pictures seen.
+    pub pictures: usize,
+    /// Pictures that cannot be read.
+    pub skipped: Vec<Skipped>,
+    /// What layers read: to choose by, and to correct by.
+    samples: [Sample; 2],
+}
+
+/// How often [`Calibration::new`] reports progress for so many pictures.
+pub fn steps(pictures: usize) -> usize {
+    2 * pictures + pictures.min(SAMPLED_MAX)
+}
+
+impl Calibration {
+    /// Runs the network over the pictures; calls `progress` [`steps`] times. `equalized`: evens out its channels
+    /// before their spread is counted.
+    ///
+    /// # Errors
+    /// No picture can be read, the pictures are all of one colour, or the network gives NaN or infinity.
+    pub fn new(
+        network: &Network,
+        pictures: &[PathBuf],
+        equalized: bool,
+        threads: usize,
+        progress: impl Fn() + Sync,
+    ) -> Result<Self> {
+        let mut network = network.simplified()?;
+        network.model.graph = passes::raw_heads(network.graph())?;
+        let few = spread_out(pictures, SAMPLED_MAX);
+        let mut samples = samples(&network, &few, threads, &progress)?;
+        if equalized {
+            network.model.graph = equalize::equalize(network.graph(), &mut samples)?;
+        }
+        let groups = sites::groups(network.graph(), &HashSet::new());
+        let tensors: Vec<ValueId> = groups.into_iter().flat_map(|group| group.computed).collect();
+        let observer = || Ok(Observer::new(network.graph(), &network.preprocess, &tensors)?);
+        let Collected { histograms, pictures, skipped } =
+            table::collect(observer, pictures, threads, progress)?;
+        let histograms: HashMap<ValueId, Histogram> = tensors.into_iter().zip(histograms).collect();
+        refuse_one_colour(network.graph(), &histograms)?;
+        Ok(Calibration { network, histograms, pictures, skipped, samples })
+    }
+
+    /// The recipe that `choices` make; `float` layers (by place) stay in float.
+    pub fn recipe(&self, choices: &Choices, float: &HashSet<usize>) -> Recipe {
+        let graph = self.network.graph();
+        let mut grids = vec![None; graph.values().len()];
+        for group in sites::groups(graph, float) {
+            let grid = self.grid(&group, choices).1;
+            group.members.iter().for_each(|id| grids[id.index()] = Some(grid));
+        }
+        let int8 = weighted(graph).filter(|layer| !float.contains(&layer.at));
+        let layers = int8.map(|layer| (layer.at, self.layer(&layer, choices, grids[layer.node.inputs[0].index()])));
+        let layers = layers.collect();
+        Recipe { grids, layers }
+    }
+
+    /// As `whole`, with the `float` layers back in float and no more grids than the others need.
+    pub fn recipe_of(&self, whole: &Recipe, float: &HashSet<usize>) -> Recipe {
+        let mut grids = vec![None; whole.grids.len()];
+        for group in sites::groups(self.network.graph(), float) {
+            group.members.iter().for_each(|id| grids[id.index()] = whole.grids[id.index()]);
+        }
+        let kept = whole.layers.iter().filter(|(at, _)| !float.contains(at));
+        Recipe { grids, layers: kept.map(|(at, layer)| (*at, layer.clone())).collect() }
+    }
+
+    /// The grid of a group, and the method that has chosen its range; `None`: no number was to be weighed.
+    pub fn grid(&self, group: &Group, choices: &Choices) -> (Option<Method>, Quant) {
+        let scheme = choices.scheme;
+        let is_input = |id: &ValueId| self.network.graph().inputs.contains(id);
+        if group.computed.iter().any(is_input)
+            && let Some(grid) = scheme.grid(self.picture_range())
+        {
+            // Every pixel value is a code of its own.
+            return (None, grid);
+        }
+        let histograms = self.histograms_of(group);
+        let candidates = match &choices.method {
+            Some(method) => std::slice::from_ref(method),
+            None => &CANDIDATES[..],
+        };
+        let grids = candidates.iter().filter_map(|&method| {
+            let grid = scheme.grid(range::choose(&histograms, method, scheme, self.pictures))?;
+            Some((range::cost(&histograms, grid), method, grid))
+        });
+        match grids.min_by(|a, b| a.0.total_cmp(&b.0)) {
+            Some((_, method, grid)) => (Some(method), grid),
+            // Zeros alone fit any grid.
+            None => (None, Quant::from_range(0.0, 1.0).expect("a range")),
+        }
+    }
+
+    /// Histograms of the tensors of a group.
+    pub fn histograms_of(&self, group: &Group) -> Vec<&Histogram> {
+        group.computed.iter().filter_map(|id| self.histograms.get(id)).collect()
+    }
+
+    /// Int8 weights and bias of a layer whose input is on `grid`.
+    fn layer(&self, layer: &Weighted, choices: &Choices, grid: Option<Quant>) -> Layer8 {
+        let changed = |x: f32| grid.map_or(x, |grid| grid.dequantize(grid.quantize(x)));
+        let [chosen_by, corrected_by] = [0, 1].map(|i| self.samples[i].get(&layer.at).filter(|p| has_rows(p)));
+        let weights = match (choices.rounding, chosen_by) {
+            (Rounding::Adaptive, Some(patches)) => {
+                rounding::round(choices.scheme, layer.weights, layer.groups, patches, changed)
+            }
+            _ => choices.scheme.round(layer.weights),
+        };
+        let stated = layer.node.inputs.get(2).and_then(|&id| self.network.graph().constant(id));
+        let stated = stated.map(|bias| bias.to_f32());
+        let bias = match corrected_by.filter(|_| choices.correct_bias) {
+            Some(patches) => {
+                let shift = bias::correction(layer.weights, &weights, layer.groups, patches, changed);
+                let stated = stated.unwrap_or_else(|| vec![0.0; shift.len()]);
+                Some(stated.iter().zip(shift).map(|(b, s)| b + s).collect())
+            }
+            None => stated,
+        };
+        Layer8 { weights, bias }
+    }
+
+    /// Smallest and largest number that preprocessing makes of a pixel.
+    fn picture_range(&self) -> (f32, f32) {
+        let table = self.network.preprocess.real_table();
+        table.iter().flatten().fold((0.0, 0.0), |(low, high), &x| (low.min(x), high.max(x)))
+    }
+}
+
+/// What is tried for each grid where nobody says a method.
+const CANDIDATES: [Method; 5] = [
+    Method::Mse,
+    Method::Kl,
+    Method::Percentile(0.9999),
+    Method::Percentile(0.999_99),
+    Method::MinMax,
+];
+
+fn has_rows(patches: &&Patches) -> bool {
+    patches.rows().len() > 0
+}
+
+/// `count` of the pictures at equal distances.
+fn spread_out(pictures: &[PathBuf], count: usize) -> Vec<PathBuf> {
+    let count = count.min(pictures.len());
+    (0..count).map(|i| pictures[i * pictures.len() / count].clone()).collect()
+}
+
+/// Pictures of a single colour say nothing of how numbers are spread: a model calibrated on them is broken.
+fn refuse_one_colour(graph: &Graph, histograms: &HashMap<ValueId, Histogram>) -> Result<()> {
+    let seen = graph.inputs.iter().filter_map(|id| histograms.get(id));
+    // One number per channel of the colour.
+    match seen.map(Histogram::distinct).max() {
+        Some(0..=3) => Err(Error::Usage(
+            "the pictures are all black, or of one colour: calibrate with pictures like those the model will see"
+                .to_owned(),
+        )),
+        _ => Ok(()),
+    }
+}
