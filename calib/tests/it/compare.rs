@@ -2,8 +2,10 @@
 
 use crate::temp_dir::TempDir;
 use crate::tiny::{model, picture, shared};
-use calib::compare::{BySize, Size, match_boxes};
+use calib::compare::{BySize, Side, Size, common, match_boxes};
 use calib::eval::Detection;
+use calib::runtime::Precision;
+use calib::runtime::activations::Observer;
 use serde_json::Value;
 use std::process::{Command, Output};
 
@@ -141,5 +143,30 @@ fn real_models() {
         let good = |row: &Value| row["sqnr_db"].as_f64().is_some_and(|db| (5.0..=60.0).contains(&db));
         assert!(outputs.len() == 3 && outputs.iter().all(good), "{outputs:?}");
         assert!(made["layers"].as_array().unwrap().iter().any(|row| row["at_ends"].is_f64()));
+    }
+}
+
+/// To observe layers must not change what an int8 model computes: its outputs have the same bits without.
+#[test]
+fn observed_models_compute_what_they_do_unobserved() {
+    let (Some(pictures), Some(model)) = (shared("data/coco/val_dev"), shared("models/i8e.param")) else {
+        return;
+    };
+    let side = Side::open(&model, Precision::Int8, Some(320)).unwrap();
+    let values = common(&side, &side);
+    let all: Vec<_> = values.iter().map(|one| one.b).collect();
+    let outputs: Vec<_> = values.iter().filter(|one| one.output).map(|one| one.b).collect();
+    assert!(outputs.len() == 3 && all.len() > 50);
+    let (mut whole, mut alone) = (side.observer(&all).unwrap(), side.observer(&outputs).unwrap());
+    let mut picture = std::fs::read_dir(pictures).unwrap().flatten().map(|entry| entry.path());
+    let picture = picture.find(|path| path.extension().is_some_and(|suffix| suffix == "jpg")).unwrap();
+    whole.look(&picture).unwrap();
+    alone.look(&picture).unwrap();
+    for (i, id) in outputs.iter().enumerate() {
+        let at = all.iter().position(|other| other == id).unwrap();
+        let bits = |observer: &Observer, i| -> Vec<u32> {
+            observer.numbers(i).flatten().map(|x| x.to_bits()).collect()
+        };
+        assert!(bits(&whole, at) == bits(&alone, i), "output {i}");
     }
 }

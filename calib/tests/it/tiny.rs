@@ -9,7 +9,7 @@ pub fn model(dir: &TempDir, name: &str, dim: f32) -> String {
     let param = "7767517\n2 2\n\
         Input data 0 1 data 0=32 1=32 2=3\n\
         Convolution head 1 1 data map 0=7 1=1 3=16 5=1 6=21\n";
-    let mut bin = vec![0.0; 1 + 21 + 7];
+    let mut bin = [0.0; 1 + 21 + 7];
     bin[1] = 1.0;
     bin[22] = -dim;
     bin[22 + 5] = 1.0;
