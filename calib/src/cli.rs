@@ -1,15 +1,17 @@
 //! The command line of `calib`: arguments, what they mean, and the run.
 
+mod calibrating;
+mod compare;
 mod convert;
 mod preprocess;
-mod compare;
 mod quantize;
 mod select;
 mod table;
 
+pub use compare::{CompareArgs, PrecisionName};
 pub use convert::{ConvertArgs, HeadsName};
 pub use preprocess::PreprocessArgs;
-pub use compare::{CompareArgs, PrecisionName};
+pub use quantize::QuantizeArgs;
 pub use select::SelectArgs;
 pub use table::{MethodName, TableArgs};
 
@@ -72,8 +74,13 @@ pub enum Command {
     /// Measures each as `calib eval` does, its time of inference, and the bytes of its files.
     #[command(after_long_help = select::EXAMPLES)]
     Select(Box<SelectArgs>),
-    /// Quantize.
-    Quantize(Box<quantize::QuantizeArgs>),
+    /// Make the int8 model of a float model: QDQ ONNX, or ncnn's int8.
+    ///
+    /// Runs the model in float over pictures, prepared as the runtime prepares them, evens out its channels, chooses
+    /// a grid for every tensor and a code for every weight, and corrects the biases. With annotations it measures
+    /// the accuracy before and after, and can return layers to float until little enough is lost.
+    #[command(after_long_help = quantize::EXAMPLES)]
+    Quantize(Box<QuantizeArgs>),
 }
 
 const EVAL_EXAMPLES: &str = "\

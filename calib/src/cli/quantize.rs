@@ -1,216 +1,340 @@
 //! `calib quantize`: arguments and the run.
-use super::{Format, bar_of};
-use crate::dataset::classes::Classes;
+
+use super::calibrating::{Calibrated, CalibratingArgs, steps_bar};
+use super::{Format, print};
+use crate::convert::FileSize;
+use crate::dataset::classes::MapEntry;
 use crate::dataset::{Dataset, Source};
-use crate::error::Result;
-use crate::quantize::{Calibration, Scheme};
-use crate::runtime::network::{Network, NetworkOptions};
-use crate::runtime::{self, ModelOptions};
-use crate::{eval, table};
+use crate::error::{Error, Result};
+use crate::judge::Judge;
+use crate::quantize::aware::{Bound, Found, Notes, Search};
+use crate::quantize::summary::{Accuracy, GridRow, Summary};
+use crate::quantize::{Calibration, Choices, Recipe, artifact, range, sensitivity, sites};
+use crate::runtime::latency;
+use crate::runtime::network::weighted;
+use crate::write::save::{check_target, save};
 use clap::Args;
+use ocellus::loader::Model;
 use std::collections::HashSet;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  300 pictures of a folder, drawn at random but the same ones each time:
+    calib quantize yolov5-lite.onnx train2017 --limit 300 --size 320 -o yolov5-lite-int8.onnx
+  The same for ncnn as well, with the accuracy before and after:
+    calib quantize yolov5-lite.param train2017 --limit 300 --size 320 -o int8.onnx --also int8.param \\
+      --annotations instances_val2017.json --annotated-images val2017
+  At most 0.001 mAP below float: as few layers as possible go back to float (the run may be stopped and
+  started again, it goes on where it was):
+    calib quantize m.onnx train2017 --limit 300 -o m-int8.onnx --accuracy-aware --max-drop 0.001 \\
+      --annotations val.json --annotated-images val
+
+The .onnx file is in QDQ form, which other engines open as it is; the .param file is ncnn's int8. Calibrate with
+pictures like those that the model will see, but not with those that measure it. Exit status: 0 done, 1 failed or
+--max-drop is not met, 2 wrong usage.";
+
+/// Ratio of signal to noise, in decibels, below which the results have little to do with the float network's.
+const OUTPUTS_DB_MIN: f64 = 10.0;
+/// Pictures that outputs and layers are compared on.
+const COMPARED_MAX: usize = 32;
+/// Rounds of inference before the clock is read, and timed ones.
+const ROUNDS: [usize; 2] = [3, 31];
 
 /// Arguments of `calib quantize`.
 #[derive(Debug, Args)]
 pub struct QuantizeArgs {
-    /// Float model.
-    pub model: PathBuf,
-    /// Pictures.
-    pub images: Vec<PathBuf>,
-    #[arg(long)]
-    pub size: Option<usize>,
-    #[arg(long)]
-    pub fit: Option<String>,
-    #[arg(long)]
-    pub pixel: Option<String>,
-    #[arg(long)]
-    pub annotations: PathBuf,
-    #[arg(long)]
-    pub pictures: PathBuf,
+    /// Model, pictures and choices.
+    #[command(flatten)]
+    pub calibrating: CalibratingArgs,
+    /// The int8 model to write: .onnx or .param (and .bin).
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Write the int8 model in the other format as well.
+    #[arg(long, value_name = "FILE")]
+    pub also: Option<PathBuf>,
+    /// Keep a layer in float; may be given several times.
+    #[arg(long, value_name = "LAYER")]
+    pub keep_float: Vec<String>,
+    /// Annotated pictures to measure the accuracy on: COCO file, or YOLO folder.
+    #[arg(long, value_name = "JSON|DIR")]
+    pub annotations: Option<PathBuf>,
+    /// Folder of the annotated pictures [default: the annotation file's; in a YOLO folder images/].
+    #[arg(long, value_name = "DIR", requires = "annotations")]
+    pub annotated_images: Option<PathBuf>,
+    /// Which class of the data is which class of the model; others are matched by equal name.
+    #[arg(long, value_name = "DATA=MODEL", value_delimiter = ',')]
+    pub class_map: Vec<MapEntry>,
+    /// Return layers to float until mAP is within --max-drop of the float model's.
+    #[arg(long, requires = "annotations")]
+    pub accuracy_aware: bool,
+    /// With --accuracy-aware: most that mAP (0 to 1) may fall.
+    #[arg(long, value_name = "MAP", default_value_t = 0.001)]
+    pub max_drop: f64,
+    /// With --accuracy-aware: least share of multiply-accumulates that stay in int8.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
+    pub min_int8: f64,
+    /// With --accuracy-aware: most models that are measured.
+    #[arg(long, value_name = "N", default_value_t = 24)]
+    pub max_tries: usize,
+    /// Form of the summary on standard output.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
 
+/// Quantizes, and reports what it did on `out`.
 pub(super) fn run(args: &QuantizeArgs, out: &mut dyn Write) -> Result<()> {
-    let mut preprocess = Vec::new();
-    if let Some(f) = &args.fit {
-        preprocess.push(("fit".to_owned(), f.clone()));
-    }
-    if let Some(f) = &args.pixel {
-        preprocess.push(("pixel".to_owned(), f.clone()));
-    }
-    let network = Network::open(&NetworkOptions { model: args.model.clone(), side: args.size, preprocess })?;
-    let pictures = table::find(&args.images)?;
-    let t0 = std::time::Instant::now();
-    let mut network = network.simplified()?;
-    let original = network.graph().clone();
-    let few: Vec<_> = pictures.iter().take(256).cloned().collect();
-    let mut patches = crate::quantize::patches::patches(&network, &few, (2, 0), || ())?;
-    let held = crate::quantize::patches::patches(&network, &few, (2, 1), || ())?;
-    let mut held = held;
-    eprintln!("patches {:?}", t0.elapsed());
-    let rounds: usize = std::env::var("EQ").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
-    for _ in 0..rounds {
-        let mut h2 = patches.clone();
-        let _ = &mut h2;
-        let g = crate::quantize::equalize::equalize(network.graph(), &mut patches)?;
-        network.model.graph = g;
-    }
-    if rounds > 0 {
-        held = crate::quantize::patches::patches(&network, &few, (2, 1), || ())?;
-    }
-    let cal = Calibration::new(&network, &pictures, 2, || ())?;
-    eprintln!("calibrated {:?}", t0.elapsed());
-    let dataset = Dataset::open(Source {
-        annotations: &args.annotations,
-        images: Some(&args.pictures),
-        names: None,
-        limit: None,
-    })?;
-    let graph = cal.network.graph();
-    let outs = graph.outputs.clone();
-    let val: Vec<PathBuf> = dataset.images.iter().step_by(5).map(|i| i.path.clone()).collect();
-    let mut measure = |name: &str, g: &ocellus::graph::Graph| -> Result<()> {
-        let model = ocellus::loader::Model { graph: g.clone(), metadata: cal.network.model.metadata.clone() };
-        let detector = runtime::of_model(&model, &ModelOptions { threads: Some(1), ..Default::default() })?;
-        let classes = Classes::join(&dataset.categories, detector.class_names(), &[])?;
-        let fast = std::env::var("FAST").is_ok();
-        let parts = crate::share::share(
-            &(0..if fast { 4 } else { dataset.images.len() }).collect::<Vec<_>>(),
-            2,
-            || {
-                Ok((
-                    runtime::of_model(&model, &ModelOptions { threads: Some(1), ..Default::default() })?,
-                    vec![],
-                ))
-            },
-            |(d, b), _, &i| {
-                let ds = Dataset {
-                    images: vec![dataset.images[i].clone()],
-                    categories: dataset.categories.clone(),
-                    ..Default::default()
-                };
-                let det = eval::detect_all(&ds, &classes, d.as_mut(), || ())?;
-                b.extend(det.boxes.into_iter().map(|mut x| {
-                    x.image = i as u32;
-                    x
-                }));
-                Ok(())
-            },
-        )?;
-        let mut boxes: Vec<_> = parts.into_iter().flat_map(|p| p.1).collect();
-        boxes.sort_by_key(|b| b.image);
-        let r = eval::score(&dataset, &classes, &boxes, &Default::default()).summary;
-        // output sqnr
-        let fo: Vec<_> = outs.clone();
-        let mut sq = vec![(0f64, 0f64); fo.len()];
-        let mut f = crate::runtime::activations::Observer::new(
-            &original,
-            &cal.network.preprocess,
-            &original.outputs,
-        )?;
-        let mut q = crate::runtime::activations::Observer::new(g, &cal.network.preprocess, &g.outputs)?;
-        for p in &val {
-            f.look(p)?;
-            q.look(p)?;
-            for (i, s) in sq.iter_mut().enumerate() {
-                for (a, b) in f.numbers(i).zip(q.numbers(i)) {
-                    for (a, b) in a.iter().zip(b) {
-                        s.0 += (*a as f64).powi(2);
-                        s.1 += (*a as f64 - *b as f64).powi(2);
-                    }
-                }
-            }
-        }
-        let db: Vec<String> =
-            sq.iter().map(|s| format!("{:.2}", 10.0 * (s.0 / s.1.max(1e-30)).log10())).collect();
-        let _ = writeln!(
-            out,
-            "{name:20} {} map {:.4} ap50 {:.4} small {:.4} med {:.4} large {:.4}  sqnr {}",
-            detector.precision(),
-            r.map.unwrap(),
-            r.map50.unwrap(),
-            r.ap_small.unwrap(),
-            r.ap_medium.unwrap(),
-            r.ap_large.unwrap(),
-            db.join(" ")
-        );
-        Ok(())
+    check(args)?;
+    let dataset = dataset(args)?;
+    let done = args.calibrating.calibrate()?;
+    let mut warnings = done.warnings();
+    warnings.extend(dataset.iter().filter_map(|dataset| shared_pictures(dataset, &done.pictures)));
+    let mut float = kept(args, &done.calibration)?;
+    let choices = args.calibrating.choices();
+    let whole = done.calibration.recipe(&choices, &float);
+    let mut summary = Summary {
+        model: args.calibrating.model.display().to_string(),
+        images: done.calibration.pictures,
+        skipped: done.calibration.skipped.clone(),
+        images_hash: hash(&done.pictures),
+        grids: grids(&done.calibration, &choices, &float),
+        ..Summary::default()
     };
-    measure("float", graph)?;
-    use table::Method::*;
-    let methods = [
-        ("minmax", MinMax),
-        ("p99.999", Percentile(0.99999)),
-        ("p99.99", Percentile(0.9999)),
-        ("kl", Kl),
-        ("mse", Mse),
-    ];
-    let want = std::env::var("M").unwrap_or("minmax".into());
-    for (name, m) in methods {
-        if !want.split(',').any(|w| w == name) {
-            continue;
+    let mut met = true;
+    if let Some(dataset) = &dataset {
+        met = measure(args, &done, (dataset, &whole), &mut float, &mut summary)?;
+    }
+    let recipe = done.calibration.recipe_of(&whole, &float);
+    summary.int8_macs = int8_share(&done.calibration, &float);
+    let few: Vec<PathBuf> = done.pictures.iter().take(COMPARED_MAX).cloned().collect();
+    let noise =
+        sensitivity::of_outputs(&done.calibration.network, &recipe, &few, args.calibrating.threads())?;
+    summary.outputs_db = (noise > 0.0).then(|| -10.0 * noise.log10());
+    if summary.outputs_db.is_some_and(|db| db < OUTPUTS_DB_MIN) {
+        warnings.push(format!(
+            "the int8 results are far from the float ones ({:.1} dB): see calib sensitivity",
+            summary.outputs_db.unwrap_or_default()
+        ));
+    }
+    let files = files(args, &done.calibration, &choices, &float, &recipe)?;
+    let contents: Vec<(&Path, &[u8])> =
+        files.iter().map(|(path, bytes)| (path.as_path(), &bytes[..])).collect();
+    save(&contents)?;
+    summary.files = files.iter().map(|(path, bytes)| FileSize::new(path, bytes.len() as u64)).collect();
+    warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    summary.warnings = warnings;
+    print(out, args.format, &summary, || summary.to_text())?;
+    match met {
+        true => Ok(()),
+        false => Err(Error::Unmet(format!(
+            "mAP falls by more than {} with {:.0} % of multiply-accumulates in int8; the best model found was \
+             written: allow more with --max-drop, or less int8 with --min-int8",
+            args.max_drop,
+            100.0 * args.min_int8
+        ))),
+    }
+}
+
+/// Refuses what could only fail after a long run.
+fn check(args: &QuantizeArgs) -> Result<()> {
+    args.calibrating.check()?;
+    for (flag, path) in [("--output", Some(&args.output)), ("--also", args.also.as_ref())] {
+        let Some(path) = path else { continue };
+        if !is_onnx(path) && !is_param(path) {
+            return Err(Error::Usage(format!("{flag} {}: expected .onnx or .param", path.display())));
         }
-        let mut recipe = cal.recipe(Scheme::default(), m, &HashSet::new());
-        measure(name, &recipe.apply(graph)?)?;
-        if std::env::var("X").is_ok() {
-            let mut act = recipe.clone();
-            act.layers.clear();
-            measure("  act only", &act.apply(graph)?)?;
-            let mut w = recipe.clone();
-            w.grids.iter_mut().for_each(|g| *g = None);
-            for l in w.layers.values_mut() {
-                l.weights = ocellus::tensor::Tensor::new(
-                    l.weights.shape().clone(),
-                    ocellus::tensor::Data::F32(l.weights.to_f32()),
-                )
-                .unwrap();
-            }
-            measure("  weights only", &w.apply(graph)?)?;
+        check_target(flag, path)?;
+    }
+    for (flag, value) in [("max-drop", args.max_drop), ("min-int8", args.min_int8)] {
+        if !(0.0..=1.0).contains(&value) {
+            return Err(Error::Usage(format!("--{flag} {value}: must be 0 to 1")));
         }
-        let scheme = Scheme::default();
-        let correct = |recipe: &mut crate::quantize::Recipe| {
-            for layer in crate::runtime::network::weighted(graph) {
-                let grid = recipe.grids[layer.node.inputs[0].index()];
-                let fq = |x: f32| grid.map_or(x, |g| g.dequantize(g.quantize(x)));
-                let l = recipe.layers.get_mut(&layer.at).unwrap();
-                let c = crate::quantize::bias::correction(
-                    layer.weights,
-                    &l.weights,
-                    layer.groups,
-                    &held[&layer.at],
-                    fq,
-                );
-                let b = layer
-                    .node
-                    .inputs
-                    .get(2)
-                    .and_then(|&id| graph.constant(id))
-                    .map(|b| b.to_f32())
-                    .unwrap_or(vec![0.0; c.len()]);
-                l.bias = Some(b.iter().zip(&c).map(|(a, b)| a + b).collect());
-            }
-        };
-        correct(&mut recipe);
-        measure(&format!("{name}+bc"), &recipe.apply(graph)?)?;
-        let t = std::time::Instant::now();
-        for layer in crate::runtime::network::weighted(graph) {
-            let grid = recipe.grids[layer.node.inputs[0].index()];
-            let fq = |x: f32| grid.map_or(x, |g| g.dequantize(g.quantize(x)));
-            let w = crate::quantize::rounding::round(
-                scheme,
-                layer.weights,
-                layer.groups,
-                &patches[&layer.at],
-                fq,
-            );
-            recipe.layers.get_mut(&layer.at).unwrap().weights = w;
-        }
-        eprintln!("gptq {:?}", t.elapsed());
-        correct(&mut recipe);
-        measure(&format!("{name}+gptq+bc"), &recipe.apply(graph)?)?;
     }
     Ok(())
+}
+
+fn has_suffix(path: &Path, suffix: &str) -> bool {
+    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(suffix))
+}
+
+fn is_onnx(path: &Path) -> bool {
+    has_suffix(path, "onnx")
+}
+
+fn is_param(path: &Path) -> bool {
+    has_suffix(path, "param")
+}
+
+fn dataset(args: &QuantizeArgs) -> Result<Option<Dataset>> {
+    let Some(annotations) = &args.annotations else { return Ok(None) };
+    let images = args.annotated_images.as_deref();
+    let dataset = Dataset::open(Source { annotations, images, names: None, limit: None })?;
+    dataset.check_pictures_exist()?;
+    Ok(Some(dataset))
+}
+
+/// A warning where pictures calibrate and measure.
+fn shared_pictures(dataset: &Dataset, pictures: &[PathBuf]) -> Option<String> {
+    let real = |path: &PathBuf| std::fs::canonicalize(path).ok();
+    let measured: HashSet<PathBuf> = dataset.images.iter().filter_map(|image| real(&image.path)).collect();
+    let shared = pictures.iter().filter_map(real).filter(|path| measured.contains(path)).count();
+    (shared > 0).then(|| {
+        format!("{shared} pictures calibrate and measure: the accuracy on others is likely to be lower")
+    })
+}
+
+/// Places of the layers that --keep-float names.
+fn kept(args: &QuantizeArgs, calibration: &Calibration) -> Result<HashSet<usize>> {
+    let graph = calibration.network.graph();
+    let place = |name: &String| {
+        let found = weighted(graph).find(|layer| layer.node.name == *name).map(|layer| layer.at);
+        found.ok_or_else(|| {
+            let known: Vec<_> = weighted(graph).map(|layer| layer.node.name.as_str()).take(12).collect();
+            Error::Usage(format!("--keep-float {name}: no such layer; the first are {}", known.join(", ")))
+        })
+    };
+    args.keep_float.iter().map(place).collect()
+}
+
+/// Measures float and int8 on `dataset`, and lets --accuracy-aware add to `float`. Whether its bound is met.
+fn measure(
+    args: &QuantizeArgs,
+    done: &Calibrated,
+    (dataset, whole): (&Dataset, &Recipe),
+    float: &mut HashSet<usize>,
+    summary: &mut Summary,
+) -> Result<bool> {
+    let network = &done.calibration.network;
+    let judge = Judge::new(dataset, &args.class_map, &network.model, args.calibrating.threads())?;
+    let judged = |model: &Model| {
+        let bar = steps_bar(dataset.images.len(), "measuring");
+        let verdict = judge.judge(model, || bar.inc(1));
+        bar.finish_and_clear();
+        Ok::<_, Error>(verdict?.map.summary)
+    };
+    let before = judged(&network.model)?;
+    let mut met = true;
+    if args.accuracy_aware {
+        let found = restore(args, done, whole, (&judge, before.map.unwrap_or(0.0)), summary)?;
+        met = found.within;
+        float.extend(found.restored.iter().map(|layer| layer.at));
+        summary.restored = found.restored;
+    }
+    let after = judged(&artifact::model(network, &done.calibration.recipe_of(whole, float))?)?;
+    summary.accuracy = Some(Accuracy { float: before, int8: after });
+    Ok(met)
+}
+
+/// The accuracy-aware search, with what each restored layer costs in time.
+fn restore(
+    args: &QuantizeArgs,
+    done: &Calibrated,
+    whole: &Recipe,
+    (judge, float_map): (&Judge, f64),
+    summary: &mut Summary,
+) -> Result<Found> {
+    let calibration = &done.calibration;
+    let few: Vec<PathBuf> = done.pictures.iter().take(COMPARED_MAX / 2).cloned().collect();
+    let bar = steps_bar(weighted(calibration.network.graph()).count(), "layers");
+    let threads = args.calibrating.threads();
+    let costs = sensitivity::layers(calibration, whole, &few, threads, || bar.inc(1));
+    bar.finish_and_clear();
+    summary.layers = costs?;
+    let bound = Bound { drop_max: args.max_drop, int8_min: args.min_int8, tries_max: args.max_tries };
+    let search = Search { calibration, whole, judge, costs: &summary.layers, bound, float_map };
+    let key = format!("{} {:?} {:?}", summary.images_hash, args.calibrating, args.annotations);
+    let mut notes = Notes::open(&args.output.with_extension("progress.json"), key);
+    if !notes.is_empty() {
+        eprintln!("going on after {} models measured before", notes.len());
+    }
+    let mut found = search.run(&mut notes, |line| eprintln!("mAP {line}"))?;
+    notes.discard();
+    time(done, whole, &mut found)?;
+    Ok(found)
+}
+
+/// Fills in the time of each restored layer.
+fn time(done: &Calibrated, whole: &Recipe, found: &mut Found) -> Result<()> {
+    let all: HashSet<usize> = found.restored.iter().map(|layer| layer.at).collect();
+    let without = found.restored.iter().map(|layer| {
+        let mut fewer = all.clone();
+        fewer.remove(&layer.at);
+        fewer
+    });
+    let sets: Vec<HashSet<usize>> = std::iter::once(all.clone()).chain(without).collect();
+    let calibration = &done.calibration;
+    let model =
+        |set: &HashSet<usize>| artifact::model(&calibration.network, &calibration.recipe_of(whole, set));
+    let models = sets.iter().map(model).collect::<Result<Vec<_>>>()?;
+    let Some(frame) = done.pictures.iter().find_map(|path| ocellus::image::decode(path).ok()) else {
+        return Ok(());
+    };
+    let times = latency::medians_of(&models, &frame, ROUNDS)?;
+    for (layer, time) in found.restored.iter_mut().zip(&times[1..]) {
+        layer.ms = times[0].zip(*time).map(|(with, without)| with - without);
+    }
+    Ok(())
+}
+
+/// Share of multiply-accumulates in int8.
+fn int8_share(calibration: &Calibration, float: &HashSet<usize>) -> f64 {
+    let graph = calibration.network.graph();
+    let macs = |int8: bool| -> u64 {
+        weighted(graph).filter(|l| !int8 || !float.contains(&l.at)).map(|l| l.macs(graph)).sum()
+    };
+    macs(true) as f64 / (macs(false) as f64).max(1.0)
+}
+
+fn grids(calibration: &Calibration, choices: &Choices, float: &HashSet<usize>) -> Vec<GridRow> {
+    let graph = calibration.network.graph();
+    let row = |group: sites::Group| {
+        let (method, grid) = calibration.grid(&group, choices);
+        let histograms = calibration.histograms_of(&group);
+        let (low, high) = grid.range();
+        let numbers: u64 = histograms.iter().map(|h| h.numbers()).sum();
+        let outside: f64 = histograms.iter().map(|h| h.share_outside(low, high) * h.numbers() as f64).sum();
+        let cost = range::cost(&histograms, grid) / histograms.len().max(1) as f64;
+        GridRow {
+            name: group.computed.first().map(|&id| graph.value(id).name.clone()).unwrap_or_default(),
+            tensors: group.computed.len(),
+            method: method.map(|method| method.name().to_owned()),
+            range: [low, high],
+            scale: grid.scale,
+            zero_point: grid.zero_point,
+            clipped: outside / (numbers as f64).max(1.0),
+            sqnr_db: (cost > 0.0).then(|| -10.0 * cost.log10()),
+        }
+    };
+    sites::groups(graph, float).into_iter().map(row).collect()
+}
+
+/// The files to write.
+fn files(
+    args: &QuantizeArgs,
+    calibration: &Calibration,
+    choices: &Choices,
+    float: &HashSet<usize>,
+    recipe: &Recipe,
+) -> Result<artifact::Files> {
+    let mut files = Vec::new();
+    for path in std::iter::once(&args.output).chain(&args.also) {
+        if is_onnx(path) {
+            files.extend(artifact::onnx_files(&calibration.network, recipe, path)?);
+            continue;
+        }
+        let scheme = crate::quantize::Scheme { symmetric: true, ..choices.scheme };
+        let symmetric = calibration.recipe(&Choices { scheme, ..*choices }, float);
+        files.extend(artifact::ncnn_files(&calibration.network, &symmetric, path)?);
+    }
+    Ok(files)
+}
+
+/// FNV-1a over the bytes of all pictures that can be read, in their order.
+fn hash(pictures: &[PathBuf]) -> String {
+    let bytes = pictures.iter().filter_map(|path| std::fs::read(path).ok()).flatten();
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{hash:016x}")
 }

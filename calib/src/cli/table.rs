@@ -71,6 +71,10 @@ pub enum MethodName {
     Minmax,
     /// All but a few numbers are not clipped; see --percentile.
     Percentile,
+    /// Least mean square of what the codes change.
+    Mse,
+    /// Clipping for a normal distribution, as ncnn2table.
+    Aciq,
 }
 
 /// Makes a table, and reports what it did on `out`.
@@ -80,6 +84,8 @@ pub(super) fn run(args: &TableArgs, out: &mut dyn Write) -> Result<()> {
         MethodName::Kl => Method::Kl,
         MethodName::Minmax => Method::MinMax,
         MethodName::Percentile => Method::Percentile(args.percentile / 100.0),
+        MethodName::Mse => Method::Mse,
+        MethodName::Aciq => Method::Aciq,
     };
     let mut pictures = table::find(&args.images)?;
     if let Some(limit) = args.limit {

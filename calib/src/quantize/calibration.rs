@@ -63,13 +63,13 @@ pub struct Calibration {
     samples: [Sample; 2],
 }
 
-/// How often [`Calibration::new`] reports progress for so many pictures.
-pub fn steps(pictures: usize) -> usize {
-    2 * pictures + pictures.min(SAMPLED_MAX)
-}
-
 impl Calibration {
-    /// Runs the network over the pictures; calls `progress` [`steps`] times. `equalized`: evens out its channels
+    /// How often [`Calibration::new`] reports progress for so many pictures.
+    pub fn steps(pictures: usize) -> usize {
+        2 * pictures + pictures.min(SAMPLED_MAX)
+    }
+
+    /// Runs the network over the pictures; calls `progress` [`Calibration::steps`] times. `equalized`: evens out its channels
     /// before their spread is counted.
     ///
     /// # Errors
@@ -107,7 +107,8 @@ impl Calibration {
             group.members.iter().for_each(|id| grids[id.index()] = Some(grid));
         }
         let int8 = weighted(graph).filter(|layer| !float.contains(&layer.at));
-        let layers = int8.map(|layer| (layer.at, self.layer(&layer, choices, grids[layer.node.inputs[0].index()])));
+        let layers =
+            int8.map(|layer| (layer.at, self.layer(&layer, choices, grids[layer.node.inputs[0].index()])));
         let layers = layers.collect();
         Recipe { grids, layers }
     }
@@ -156,7 +157,8 @@ impl Calibration {
     /// Int8 weights and bias of a layer whose input is on `grid`.
     fn layer(&self, layer: &Weighted, choices: &Choices, grid: Option<Quant>) -> Layer8 {
         let changed = |x: f32| grid.map_or(x, |grid| grid.dequantize(grid.quantize(x)));
-        let [chosen_by, corrected_by] = [0, 1].map(|i| self.samples[i].get(&layer.at).filter(|p| has_rows(p)));
+        let [chosen_by, corrected_by] =
+            [0, 1].map(|i| self.samples[i].get(&layer.at).filter(|p| has_rows(p)));
         let weights = match (choices.rounding, chosen_by) {
             (Rounding::Adaptive, Some(patches)) => {
                 rounding::round(choices.scheme, layer.weights, layer.groups, patches, changed)
@@ -184,13 +186,8 @@ impl Calibration {
 }
 
 /// What is tried for each grid where nobody says a method.
-const CANDIDATES: [Method; 5] = [
-    Method::Mse,
-    Method::Kl,
-    Method::Percentile(0.9999),
-    Method::Percentile(0.999_99),
-    Method::MinMax,
-];
+const CANDIDATES: [Method; 5] =
+    [Method::Mse, Method::Kl, Method::Percentile(0.9999), Method::Percentile(0.999_99), Method::MinMax];
 
 fn has_rows(patches: &&Patches) -> bool {
     patches.rows().len() > 0

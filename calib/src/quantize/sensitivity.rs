@@ -1,7 +1,7 @@
 //! What a network's results lose by int8, as a whole and layer by layer.
 
+use super::Calibration;
 use super::recipe::Recipe;
-use super::{Calibration, Choices};
 use crate::error::Result;
 use crate::runtime::activations::Observer;
 use crate::runtime::network::{Network, weighted};
@@ -121,30 +121,30 @@ pub struct LayerCost {
     pub clipped: f64,
 }
 
-/// The cost of every weighted layer, in the order of the graph; `progress` is called after each.
+/// The cost of every int8 layer of `whole`, in the order of the graph; `progress` is called after each.
 ///
 /// # Errors
 /// The runtime fails.
 pub fn layers(
     calibration: &Calibration,
-    choices: &Choices,
+    whole: &Recipe,
     pictures: &[PathBuf],
     threads: usize,
     progress: impl Fn(),
 ) -> Result<Vec<LayerCost>> {
     let network = &calibration.network;
     let graph = network.graph();
-    let whole = calibration.recipe(choices, &HashSet::new());
-    let outputs: Vec<ValueId> = weighted(graph).map(|layer| layer.node.output).collect();
+    let int8_layers = || weighted(graph).filter(|layer| whole.layers.contains_key(&layer.at));
+    let outputs: Vec<ValueId> = int8_layers().map(|layer| layer.node.output).collect();
     let int8 = whole.apply(graph)?;
     let twins = whole.twins(graph, &int8, &outputs);
     let own = noise(network, &int8, [&outputs, &twins], pictures, threads)?;
     let every: HashSet<usize> = weighted(graph).map(|layer| layer.at).collect();
     let mut costs = Vec::new();
-    for (layer, own) in weighted(graph).zip(own) {
+    for (layer, own) in int8_layers().zip(own) {
         let mut others = every.clone();
         others.remove(&layer.at);
-        let alone = of_outputs(network, &calibration.recipe_of(&whole, &others), pictures, threads)?;
+        let alone = of_outputs(network, &calibration.recipe_of(whole, &others), pictures, threads)?;
         let grid = whole.grids[layer.node.inputs[0].index()];
         let histogram = calibration.histograms.get(&layer.node.inputs[0]);
         let clipped = grid.zip(histogram).map_or(0.0, |(grid, histogram)| {

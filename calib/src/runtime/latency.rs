@@ -3,6 +3,7 @@
 use super::{ModelOptions, detector_options};
 use ocellus::bench::Statistics;
 use ocellus::image::Frame;
+use ocellus::loader::Model;
 use ocellus::{Detector, Result};
 use std::time::Duration;
 
@@ -22,8 +23,25 @@ pub fn medians(
         let options = ModelOptions { threads: Some(1), ..options.clone() };
         Detector::open(&options.model, &detector_options(&options)?)
     };
-    let mut detectors = models.iter().map(open).collect::<Result<Vec<_>>>()?;
-    let mut times: Vec<Vec<Duration>> = vec![Vec::new(); models.len()];
+    in_turn(models.iter().map(open).collect::<Result<Vec<_>>>()?, frame, [warmup, rounds])
+}
+
+/// As [`medians`], of models in memory.
+///
+/// # Errors
+/// As [`medians`].
+pub fn medians_of(models: &[Model], frame: &Frame, rounds: [usize; 2]) -> Result<Vec<Option<f64>>> {
+    let options = detector_options(&ModelOptions { threads: Some(1), ..ModelOptions::default() })?;
+    let detectors = models.iter().map(|model| Detector::of_model(model, &options));
+    in_turn(detectors.collect::<Result<Vec<_>>>()?, frame, rounds)
+}
+
+fn in_turn(
+    mut detectors: Vec<Detector>,
+    frame: &Frame,
+    [warmup, rounds]: [usize; 2],
+) -> Result<Vec<Option<f64>>> {
+    let mut times: Vec<Vec<Duration>> = vec![Vec::new(); detectors.len()];
     for round in 0..warmup + rounds {
         for (detector, times) in detectors.iter_mut().zip(&mut times) {
             let (_, timing) = detector.detect(frame)?;

@@ -20,6 +20,17 @@ pub enum Method {
 }
 
 impl Method {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Kl => "kl",
+            Method::MinMax => "minmax",
+            Method::Percentile(_) => "percentile",
+            Method::Mse => "mse",
+            Method::Aciq => "aciq",
+        }
+    }
+
     /// The threshold; 0 where there is no number but zero. The numbers are those of so many `pictures`.
     pub fn threshold(self, histogram: &Histogram, pictures: usize) -> f32 {
         match self {

@@ -14,7 +14,6 @@ mod report;
 pub mod text;
 
 pub(crate) use collect::skip;
-pub(crate) use collect::skip;
 pub use collect::{Collected, collect};
 pub use histogram::Histogram;
 pub use layers::{Layer, layers};

@@ -1,0 +1,203 @@
+//! Accuracy-aware quantization: the costliest layers go back to float until the accuracy is within a bound.
+
+use super::sensitivity::LayerCost;
+use super::{Calibration, Recipe, artifact};
+use crate::error::Result;
+use crate::judge::Judge;
+use crate::write::save::save;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// When to stop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bound {
+    /// Most that mAP may lie below the float network's.
+    pub drop_max: f64,
+    /// Least share (0 to 1) of the multiply-accumulates that stay in int8.
+    pub int8_min: f64,
+    /// Most recipes that are measured.
+    pub tries_max: usize,
+}
+
+/// A layer that went back to float.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Restored {
+    /// Place of its node.
+    #[serde(skip)]
+    pub at: usize,
+    /// Its name.
+    pub name: String,
+    /// Share (0 to 1) of the network's multiply-accumulates.
+    pub macs: f64,
+    /// What it adds to mAP: the result's less that of the result without it.
+    pub gain: Option<f64>,
+    /// What it adds to the time of one picture on this CPU, one thread, in ms.
+    pub ms: Option<f64>,
+}
+
+/// Measured recipes, on disk after each, so that a run that was stopped goes on where it was.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Notes {
+    /// What the measurements hold for.
+    key: String,
+    /// mAP by the names of the float layers.
+    map: BTreeMap<String, f64>,
+    #[serde(skip)]
+    file: Option<PathBuf>,
+}
+
+impl Notes {
+    /// The notes in `file`, if they are about `key`; empty ones otherwise.
+    pub fn open(file: &Path, key: String) -> Self {
+        let read = || serde_json::from_slice::<Notes>(&std::fs::read(file).ok()?).ok();
+        let known = read().filter(|notes| notes.key == key).map(|notes| notes.map).unwrap_or_default();
+        Notes { key, map: known, file: Some(file.to_owned()) }
+    }
+
+    /// Number of recipes that have been measured before.
+    pub fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Whether nothing has been measured.
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    /// The noted value of `name`, or what `measure` gives, which is noted.
+    fn of(&mut self, name: String, measure: impl FnOnce() -> Result<f64>) -> Result<f64> {
+        if let Some(known) = self.map.get(&name) {
+            return Ok(*known);
+        }
+        let value = measure()?;
+        self.map.insert(name, value);
+        if let (Some(file), Ok(text)) = (&self.file, serde_json::to_vec_pretty(self)) {
+            save(&[(file, &text)])?;
+        }
+        Ok(value)
+    }
+
+    /// Removes the file: the run is complete.
+    pub fn discard(self) {
+        // It may never have been written.
+        self.file.map(std::fs::remove_file);
+    }
+}
+
+/// The search for the fewest float layers.
+pub struct Search<'a> {
+    /// Where recipes come from.
+    pub calibration: &'a Calibration,
+    /// Everything in int8.
+    pub whole: &'a Recipe,
+    /// Who measures.
+    pub judge: &'a Judge<'a>,
+    /// The layers and what each costs.
+    pub costs: &'a [LayerCost],
+    /// When to stop.
+    pub bound: Bound,
+    /// mAP in float.
+    pub float_map: f64,
+}
+
+/// What the search has found.
+pub struct Found {
+    /// Layers that go back to float.
+    pub restored: Vec<Restored>,
+    /// mAP with them.
+    pub map: f64,
+    /// Whether that is within the bound.
+    pub within: bool,
+}
+
+impl Search<'_> {
+    /// Takes the layers by falling cost of their own until mAP is within the bound, then gives back to int8 those
+    /// that turn out not to be needed. Where the bound is not met, the best that was measured.
+    ///
+    /// # Errors
+    /// A recipe does not run.
+    pub fn run(&self, notes: &mut Notes, say: impl Fn(&str)) -> Result<Found> {
+        let mut order: Vec<&LayerCost> = self.costs.iter().collect();
+        let cost = |layer: &LayerCost| layer.alone_db.unwrap_or(f64::INFINITY);
+        order.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
+        let mut float: Vec<&LayerCost> = Vec::new();
+        let mut best = (self.map(&[], notes)?, Vec::new());
+        let mut tries = 1;
+        for layer in order {
+            if self.is_within(best.0) || tries >= self.bound.tries_max {
+                break;
+            }
+            float.push(layer);
+            if self.int8_share(&float) < self.bound.int8_min {
+                float.pop();
+                continue;
+            }
+            let map = self.map(&float, notes)?;
+            tries += 1;
+            say(&format!("{map:.4} with {} in float", names(&float).join(", ")));
+            if map > best.0 || self.is_within(map) {
+                best = (map, float.clone());
+            }
+        }
+        let best = self.pruned(best, notes, &say)?;
+        self.report(best, notes)
+    }
+
+    /// Gives back every layer without which the bound still holds.
+    fn pruned<'b>(
+        &self,
+        mut best: (f64, Vec<&'b LayerCost>),
+        notes: &mut Notes,
+        say: &impl Fn(&str),
+    ) -> Result<(f64, Vec<&'b LayerCost>)> {
+        if !self.is_within(best.0) {
+            return Ok(best);
+        }
+        for layer in best.1.clone() {
+            let fewer: Vec<_> = best.1.iter().copied().filter(|other| other.at != layer.at).collect();
+            let map = self.map(&fewer, notes)?;
+            if self.is_within(map) {
+                say(&format!("{map:.4} with {} back in int8", layer.name));
+                best = (map, fewer);
+            }
+        }
+        Ok(best)
+    }
+
+    fn report(&self, (map, float): (f64, Vec<&LayerCost>), notes: &mut Notes) -> Result<Found> {
+        let mut restored = Vec::new();
+        for layer in &float {
+            let fewer: Vec<_> = float.iter().copied().filter(|other| other.at != layer.at).collect();
+            let gain = Some(map - self.map(&fewer, notes)?);
+            let macs = 1.0 - self.int8_share(&[layer]);
+            restored.push(Restored { at: layer.at, name: layer.name.clone(), macs, gain, ms: None });
+        }
+        Ok(Found { restored, map, within: self.is_within(map) })
+    }
+
+    fn is_within(&self, map: f64) -> bool {
+        self.float_map - map <= self.bound.drop_max
+    }
+
+    /// Share of the multiply-accumulates that are int8.
+    fn int8_share(&self, float: &[&LayerCost]) -> f64 {
+        let all: u64 = self.costs.iter().map(|layer| layer.macs).sum();
+        1.0 - float.iter().map(|layer| layer.macs).sum::<u64>() as f64 / all.max(1) as f64
+    }
+
+    fn map(&self, float: &[&LayerCost], notes: &mut Notes) -> Result<f64> {
+        let mut key = names(float);
+        key.sort_unstable();
+        notes.of(key.join("|"), || {
+            let places: HashSet<usize> = float.iter().map(|layer| layer.at).collect();
+            let recipe = self.calibration.recipe_of(self.whole, &places);
+            let model = artifact::model(&self.calibration.network, &recipe)?;
+            Ok(self.judge.judge(&model, || ())?.value())
+        })
+    }
+}
+
+fn names<'b>(layers: &[&'b LayerCost]) -> Vec<&'b str> {
+    layers.iter().map(|layer| layer.name.as_str()).collect()
+}
