@@ -113,7 +113,7 @@ fn latency() -> Vec<LatencyRow> {
 }
 
 fn tensor(i: usize) -> TensorRow {
-    let relu = i % 3 == 0;
+    let relu = i.is_multiple_of(3);
     let (spread, tail) = (1.0 + wave(i, 0.9) * 4.0, 1.0 + wave(i, 2.1) * 2.0);
     let bins: Vec<(f64, u64)> = (-64..64)
         .map(|bin| (f64::from(bin) + 0.5) * spread * tail / 20.0)
