@@ -61,7 +61,10 @@ pub fn assign(graph: &Graph, input_range: (f32, f32)) -> Result<(Graph, Grids)> 
     let (graph, stated) = strip(graph)?;
     let bounds = bounds(&graph, input_range);
     let mut classes = Classes::of(&graph, &stated, &bounds, graph.grid_style);
-    classes.tie(&graph);
+    // What a first walk finds out of operands tells a second one of their concats.
+    for _ in 0..2 {
+        classes.tie(&graph);
+    }
     let mut grids = Grids((0..graph.values().len()).map(|v| classes.grid(v)).collect());
     derive(&graph, &bounds, &mut grids);
     Ok((graph, grids))
@@ -135,6 +138,9 @@ impl Classes {
         let links = Links::of(graph);
         for node in graph.nodes.iter().rev().filter(|n| moves_only(&n.op)) {
             let result = node.output.index();
+            if self.leaves_int8(node) {
+                continue;
+            }
             for &operand in &node.inputs {
                 let sole = links.sole(operand).is_some_and(|producer| !moves_only(&producer.op));
                 let joins = matches!(node.op, Op::Concat { .. });
@@ -146,6 +152,14 @@ impl Classes {
                 self.join(operand.index(), result);
             }
         }
+    }
+
+    /// Whether an exact file means the result of a mover to be real: it states no grid for it, and its operands do
+    /// not agree on one. A grid of one of them could not hold the others.
+    fn leaves_int8(&self, node: &Node) -> bool {
+        let unstated = self.style == GridStyle::Exact && self.grid(node.output.index()).is_none();
+        let grids = || node.inputs.iter().map(|id| self.grid(id.index()));
+        unstated && grids().any(|grid| Some(grid) != grids().next())
     }
 
     fn join(&mut self, a: usize, b: usize) {
