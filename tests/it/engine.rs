@@ -4,7 +4,7 @@ use crate::network::{fill_input, network};
 use crate::program::ocellus;
 use crate::shared::shared;
 use ocellus::engine::{Batch, Engine, EngineOptions, Output, Precision};
-use ocellus::graph::{Graph, Op, WindowAttrs};
+use ocellus::graph::{Graph, Op, Unary, WindowAttrs};
 use ocellus::kernels::isa::Isa;
 use ocellus::loader::{LoadOptions, load};
 use ocellus::tensor::{Data, Quant, Shape, Tensor};
@@ -204,4 +204,25 @@ fn a_layer_with_real_weights_runs_in_float() {
     engine.fill_reals(&[0.8]);
     engine.run();
     assert_eq!(engine.output(0).plane.data[0], 0.75 / 3.0);
+}
+
+/// What a file states no grid for is real: the second operand of the concat reaches further than the grid of the
+/// first, which it must not be given.
+#[test]
+fn a_real_operand_of_a_concat_keeps_its_numbers() {
+    let mut graph = Graph::new();
+    let x = graph.push_input("x", Shape::new([1, 1, 1, 1]).unwrap()).unwrap();
+    let scaled = |graph: &mut Graph, name: &str, scale: f32| {
+        let op = Op::Unary(Unary::Affine { scale, shift: 0.0 });
+        graph.push(name, op, vec![x], name).unwrap()
+    };
+    let near = scaled(&mut graph, "near", 1.0);
+    let near =
+        graph.push("grid", Op::FakeQuant(Quant::new(0.25, 0).unwrap()), vec![near], "near.codes").unwrap();
+    let far = scaled(&mut graph, "far", 1000.0);
+    graph.outputs = vec![graph.push("both", Op::Concat { axis: 1 }, vec![near, far], "both").unwrap()];
+    let mut engine = Engine::new(&graph, &EngineOptions::default()).unwrap();
+    engine.fill_reals(&[0.8]);
+    engine.run();
+    assert_eq!(elements(engine.output(0)), [0.75, 800.0]);
 }
