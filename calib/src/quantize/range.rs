@@ -56,12 +56,17 @@ fn hull(ranges: impl Iterator<Item = (f32, f32)>) -> (f32, f32) {
     ranges.fold((0.0, 0.0), |(low, high), range| (low.min(range.0), high.max(range.1)))
 }
 
-/// The range of least [`cost`]: both ends are drawn in from the hull in turns, as far as it pays.
+/// The range of least [`cost`]: both ends are drawn in from the hull, together and then in turns, as far as it pays.
+/// Of a grid around zero no end alone makes the step finer.
 fn least_error(histograms: &[&Histogram], scheme: Scheme) -> (f32, f32) {
     let whole = hull(histograms.iter().map(|h| h.range()));
     let cost = |range| scheme.grid(range).map_or(f64::INFINITY, |grid| cost(histograms, grid));
     let mut best = (cost(whole), whole);
     let ends = |end: f32| (0..ENDS as i32).map(move |i| (f64::from(end) * SHRINK.powi(i)) as f32);
+    for end in ends(whole.1.max(-whole.0)) {
+        let range = (whole.0.max(-end), whole.1.min(end));
+        best = better(best, (cost(range), range));
+    }
     for _ in 0..2 {
         for high in ends(whole.1) {
             let range = (best.1.0, high);
