@@ -272,7 +272,9 @@ mod tests {
         let made = (0..3).map(|i| {
             let path = folder.join(format!("{i}.png"));
             let mut byte = || (127.5 * (1.0 + random(&mut state))) as u8;
-            image::RgbImage::from_fn(12, 12, |_, _| image::Rgb([byte(), byte(), byte()])).save(&path).unwrap();
+            image::RgbImage::from_fn(12, 12, |_, _| image::Rgb([byte(), byte(), byte()]))
+                .save(&path)
+                .unwrap();
             path
         });
         let made = made.collect();
