@@ -201,3 +201,40 @@ impl Search<'_> {
 fn names<'b>(layers: &[&'b LayerCost]) -> Vec<&'b str> {
     layers.iter().map(|layer| layer.name.as_str()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn a_recipe_is_measured_once_and_read_again_by_the_next_run() {
+        let file = std::env::temp_dir().join(format!("calib-notes-{}.json", std::process::id()));
+        let key = || "pictures and flags".to_owned();
+        let known = |notes: &mut Notes, name: &str| {
+            notes.of(name.to_owned(), || Err(Error::Usage("measured again".to_owned())))
+        };
+        let mut notes = Notes::open(&file, key());
+        assert!(notes.is_empty() && !file.exists());
+        assert!(known(&mut notes, "a").is_err());
+        assert!(notes.is_empty(), "a failure is no measurement");
+        // A number that has no short decimal form comes back as it was.
+        for (name, value) in [("", 0.1 + 0.2), ("a|b", 0.25)] {
+            assert_eq!(notes.of(name.to_owned(), || Ok(value)).unwrap(), value);
+            assert_eq!(known(&mut notes, name).unwrap(), value);
+        }
+        drop(notes);
+        let mut again = Notes::open(&file, key());
+        assert_eq!(again.len(), 2);
+        assert_eq!(known(&mut again, "").unwrap(), 0.1 + 0.2);
+        assert_eq!(known(&mut again, "a|b").unwrap(), 0.25);
+        assert!(Notes::open(&file, "other pictures".to_owned()).is_empty());
+        again.discard();
+        assert!(!file.exists());
+        std::fs::write(&file, "{\"key\": \"pictures and fl").unwrap();
+        let broken = Notes::open(&file, key());
+        assert!(broken.is_empty());
+        broken.discard();
+        assert!(!file.exists());
+    }
+}

@@ -200,3 +200,184 @@ fn scaled(graph: &Graph, layer: &Weighted, reads: &[usize], makes: &[usize], fac
     let weights = Tensor::new(shape.clone(), Data::F32(values)).expect("as many weights as before");
     Layer8 { weights, bias }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quantize::patches;
+    use crate::runtime::activations::Observer;
+    use crate::runtime::network::Network;
+    use ocellus::graph::WindowAttrs;
+    use ocellus::image::Preprocess;
+    use ocellus::loader::Model;
+    use ocellus::tensor::Shape;
+    use std::path::PathBuf;
+
+    /// Numbers from −1 to 1 that look random.
+    fn random(state: &mut u64) -> f32 {
+        (crate::table::next_random(state) >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+
+    /// A network that grows; the channels of its layers reach very differently far.
+    struct Draft {
+        graph: Graph,
+        state: u64,
+    }
+
+    impl Draft {
+        fn new() -> (Self, ValueId) {
+            let mut graph = Graph::new();
+            let input = graph.push_input("input", Shape::new([1, 3, 12, 12]).unwrap()).unwrap();
+            (Draft { graph, state: 11 }, input)
+        }
+
+        fn conv(
+            &mut self,
+            name: &str,
+            x: ValueId,
+            outputs: usize,
+            groups: usize,
+            activation: Option<Unary>,
+        ) -> ValueId {
+            let inputs = self.graph.shape(x)[1] / groups;
+            let side = if groups > 1 { 3 } else { 1 };
+            let row = inputs * side * side;
+            let reach: Vec<f32> = (0..outputs).map(|o| [0.05, 3.0, 0.4, 1.0][o % 4]).collect();
+            let mut number = |i: usize, row: usize| random(&mut self.state) * reach[i / row];
+            let weights = (0..outputs * row).map(|i| number(i, row)).collect();
+            let bias = (0..outputs).map(|i| 0.1 * number(i, 1)).collect();
+            let shape = Shape::new([outputs, inputs, side, side]).unwrap();
+            let weights = Tensor::new(shape, Data::F32(weights)).unwrap();
+            let bias = Tensor::new(Shape::new([outputs]).unwrap(), Data::F32(bias)).unwrap();
+            let weights = self.graph.push_constant(format!("{name}.w"), weights).unwrap();
+            let bias = self.graph.push_constant(format!("{name}.b"), bias).unwrap();
+            let window =
+                WindowAttrs { kernel: [side; 2], stride: [1; 2], dilation: [1; 2], pad: [side / 2; 4] };
+            let op = Op::Conv { window, groups, activation };
+            self.graph.push(name, op, vec![x, weights, bias], name).unwrap()
+        }
+
+        fn finished(mut self, output: ValueId) -> Network {
+            self.graph.outputs = vec![output];
+            let model = Model { graph: self.graph, metadata: Vec::new() };
+            Network { model, preprocess: Preprocess::default() }
+        }
+    }
+
+    /// Pictures of noise in a folder of `test`.
+    fn pictures(test: &str) -> (PathBuf, Vec<PathBuf>) {
+        let folder = std::env::temp_dir().join(format!("calib-equalize-{}-{test}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut state = 1;
+        let made = (0..3).map(|i| {
+            let path = folder.join(format!("{i}.png"));
+            let mut byte = || (127.5 * (1.0 + random(&mut state))) as u8;
+            image::RgbImage::from_fn(12, 12, |_, _| image::Rgb([byte(), byte(), byte()]))
+                .save(&path)
+                .unwrap();
+            path
+        });
+        let made = made.collect();
+        (folder, made)
+    }
+
+    /// All numbers of a value over the pictures, pixel by pixel; and its channels.
+    fn numbers(network: &Network, graph: &Graph, id: ValueId, pictures: &[PathBuf]) -> (Vec<f32>, usize) {
+        let mut observer = Observer::new(graph, &network.preprocess, &[id]).unwrap();
+        let mut numbers = Vec::new();
+        for picture in pictures {
+            observer.look(picture).unwrap();
+            numbers.extend(observer.numbers(0).flatten().copied());
+        }
+        (numbers, observer.channels(0))
+    }
+
+    /// The largest reach of a channel, in parts of the smallest.
+    fn unevenness((numbers, channels): (Vec<f32>, usize)) -> f32 {
+        let mut reach = vec![0f32; channels];
+        numbers.iter().enumerate().for_each(|(i, x)| reach[i % channels] = reach[i % channels].max(x.abs()));
+        reach.retain(|x| *x > 0.0);
+        assert!(reach.len() > 1);
+        reach.iter().fold(0f32, |a, b| a.max(*b)) / reach.iter().fold(f32::INFINITY, |a, b| a.min(*b))
+    }
+
+    /// Equalizes `network`: its outputs stay, the channels of `evened` reach more evenly, and the samples are what
+    /// one would take of the new network.
+    fn assert_equalized(test: &str, network: &Network, evened: &[&str]) {
+        let (folder, pictures) = pictures(test);
+        let mut samples = patches::samples(network, &pictures, 1, || ()).unwrap();
+        let graph = network.graph();
+        let made = equalize(graph, &mut samples).unwrap();
+        let before = numbers(network, graph, graph.outputs[0], &pictures).0;
+        let after = numbers(network, &made, made.outputs[0], &pictures).0;
+        assert_eq!(before.len(), after.len());
+        let most = before.iter().fold(0f32, |most, x| most.max(x.abs()));
+        assert!(most > 0.0);
+        for (a, b) in before.iter().zip(&after) {
+            assert!((a - b).abs() <= 1e-5 * most, "{a}, {b} of {most}");
+        }
+        for name in evened {
+            let of = |graph: &Graph| {
+                let id = graph.nodes.iter().find(|node| node.name == *name).unwrap().output;
+                unevenness(numbers(network, graph, id, &pictures))
+            };
+            assert!(of(&made) < 0.5 * of(graph), "{name}: {}, {}", of(graph), of(&made));
+        }
+        let new = Network { model: Model { graph: made, metadata: Vec::new() }, ..network.clone() };
+        let expected = patches::samples(&new, &pictures, 1, || ()).unwrap();
+        for (found, expected) in samples.iter().zip(&expected) {
+            assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+            for (a, b) in found.values().zip(expected.values()) {
+                let most = b.numbers.iter().fold(0f32, |most, x| most.max(x.abs()));
+                assert_eq!((a.width, a.numbers.len()), (b.width, b.numbers.len()));
+                assert!(a.numbers.iter().zip(&b.numbers).all(|(x, y)| (x - y).abs() <= 1e-5 * most));
+            }
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_depthwise_layer_is_passed_through() {
+        let (mut draft, input) = Draft::new();
+        let a = draft.conv("a", input, 8, 1, Some(Unary::Relu));
+        let b = draft.conv("b", a, 8, 8, Some(Unary::LeakyRelu { slope: 0.1 }));
+        let c = draft.conv("c", b, 4, 1, None);
+        assert_equalized("depthwise", &draft.finished(c), &["a", "b"]);
+    }
+
+    /// Half of the channels pass the second stage by, as in ShuffleNet; one channel is read as two.
+    #[test]
+    fn channels_are_followed_through_concat_and_shuffle() {
+        let (mut draft, input) = Draft::new();
+        let a = draft.conv("a", input, 8, 1, Some(Unary::Relu));
+        let b = draft.conv("b", a, 8, 1, Some(Unary::Relu));
+        let joined = draft.graph.push("joined", Op::Concat { axis: 1 }, vec![a, b], "joined").unwrap();
+        let indices = (0..8).flat_map(|i| [i, i + 8]).collect();
+        let shuffle = Op::Gather { axis: 1, indices };
+        let shuffled = draft.graph.push("shuffled", shuffle, vec![joined], "shuffled").unwrap();
+        let half = Op::Gather { axis: 1, indices: (4..12).collect() };
+        let half = draft.graph.push("half", half, vec![shuffled], "half").unwrap();
+        let c = draft.conv("c", half, 8, 8, None);
+        let all = draft.graph.push("all", Op::Concat { axis: 1 }, vec![shuffled, c], "all").unwrap();
+        let d = draft.conv("d", all, 4, 1, None);
+        assert_equalized("shuffle", &draft.finished(d), &["a", "b", "c"]);
+    }
+
+    /// What is a result, or goes through a function that is not homogeneous, keeps its channels.
+    #[test]
+    fn channels_that_others_see_stay() {
+        let (mut draft, input) = Draft::new();
+        let a = draft.conv("a", input, 8, 1, Some(Unary::Sigmoid));
+        let b = draft.conv("b", a, 8, 1, None);
+        let c = draft.graph.push("c", Op::Unary(Unary::Silu), vec![b], "c").unwrap();
+        let d = draft.conv("d", c, 4, 1, None);
+        let network = draft.finished(d);
+        let (folder, pictures) = pictures("fixed");
+        let mut samples = patches::samples(&network, &pictures, 1, || ()).unwrap();
+        let made = equalize(network.graph(), &mut samples).unwrap();
+        for (old, new) in weighted(network.graph()).zip(weighted(&made)) {
+            assert_eq!(old.weights, new.weights, "{}", old.node.name);
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}

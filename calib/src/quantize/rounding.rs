@@ -133,3 +133,81 @@ fn inverse_of_lower(lower: &[f64], n: usize) -> Vec<f64> {
     }
     inverse
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ocellus::tensor::{Data, Shape};
+
+    fn weights(dims: [usize; 2], values: &[f32]) -> Tensor {
+        Tensor::new(Shape::new(dims).unwrap(), Data::F32(values.to_vec())).unwrap()
+    }
+
+    fn patches(rows: &[&[f32]]) -> Patches {
+        Patches { width: rows[0].len(), numbers: rows.concat() }
+    }
+
+    /// Sum of squares of what `rounded` changes in the output.
+    fn error(weights: &Tensor, rounded: &Tensor, patches: &Patches) -> f32 {
+        let differences: Vec<f32> =
+            weights.to_f32().iter().zip(rounded.to_f32()).map(|(a, b)| a - b).collect();
+        let of = |row: &[f32]| row.iter().zip(&differences).map(|(x, d)| x * d).sum::<f32>();
+        patches.rows().map(|row| of(row).powi(2)).sum()
+    }
+
+    /// By hand: the third weight makes the scale 1. Nearest, both 0.4 become 0, and the output of (1, 1, 0) loses
+    /// 0.8. Where the first two inputs are always equal, the second weight takes on the loss of the first,
+    /// 0.4 / 1.01 with the damping, and becomes 1: the output gains 0.2.
+    #[test]
+    fn an_input_makes_up_for_one_that_goes_with_it() {
+        let weights = weights([1, 3], &[0.4, 0.4, 127.0]);
+        let patches = patches(&[&[1.0, 1.0, 0.0], &[0.0, 0.0, 1.0]]);
+        let nearest = Scheme::default().round(&weights);
+        let adaptive = round(Scheme::default(), &weights, 1, &patches, |x| x);
+        assert_eq!(nearest.to_f32(), [0.0, 0.0, 127.0]);
+        assert_eq!(adaptive.to_f32(), [0.0, 1.0, 127.0]);
+        assert!((error(&weights, &nearest, &patches) - 0.64).abs() < 1e-5);
+        assert!((error(&weights, &adaptive, &patches) - 0.04).abs() < 1e-5);
+    }
+
+    #[test]
+    fn inputs_that_have_nothing_to_do_with_each_other_are_rounded_to_the_nearest() {
+        let values = [0.4, -0.45, 3.3, 127.0, 1.6, 0.2, -8.7, -254.0];
+        let weights = weights([2, 4], &values);
+        let mut rows = vec![[0.0; 4]; 4];
+        (0..4).for_each(|i| rows[i][i] = 1.0 + i as f32);
+        let rows: Vec<&[f32]> = rows.iter().map(|row| &row[..]).collect();
+        let scheme = Scheme::default();
+        assert_eq!(round(scheme, &weights, 1, &patches(&rows), |x| x), scheme.round(&weights));
+        // No number but zero has been seen.
+        assert_eq!(round(scheme, &weights, 1, &patches(&[&[0.0; 4]]), |x| x), scheme.round(&weights));
+    }
+
+    /// As the first, of the second of two groups; what the first group reads does not matter.
+    #[test]
+    fn each_group_has_its_own_inputs() {
+        let weights = weights([2, 2], &[0.4, 127.0, 127.0, 0.4]);
+        let even = patches(&[&[1.0, 0.0, 1.0, 1.0], &[0.0, 1.0, 0.0, 0.0]]);
+        let rounded = round(Scheme::default(), &weights, 2, &even, |x| x);
+        assert_eq!(rounded.to_f32(), [0.0, 127.0, 127.0, 0.0]);
+        // What is passed on does not lift a code above the largest.
+        let few = Scheme { weight_bits: 3, ..Scheme::default() };
+        let Data::Q8 { codes, .. } = round(few, &weights, 2, &even, |x| x).data().clone() else { panic!() };
+        assert!(codes.iter().all(|code| (-3..=3).contains(code)), "{codes:?}");
+    }
+
+    /// `H · Uᵀ U = 1`.
+    #[test]
+    fn the_factor_is_that_of_the_inverse() {
+        let matrix = [4.0, 2.0, 0.5, 2.0, 5.0, -1.0, 0.5, -1.0, 3.0];
+        let factor = inverse_factor(matrix.to_vec(), 3);
+        let inverse = |i: usize, j: usize| (0..3).map(|k| factor[k * 3 + i] * factor[k * 3 + j]).sum::<f64>();
+        for i in 0..3 {
+            for j in 0..3 {
+                let product: f64 = (0..3).map(|k| matrix[i * 3 + k] * inverse(k, j)).sum();
+                assert!((product - f64::from(u8::from(i == j))).abs() < 1e-12, "{i} {j}: {product}");
+                assert!(i <= j || factor[i * 3 + j] == 0.0, "{factor:?}");
+            }
+        }
+    }
+}

@@ -156,9 +156,9 @@ mod tests {
             assert_eq!(histogram.bins()[bin], count, "{bin}");
         }
         assert_eq!(histogram.nonzero(), 5);
-        // One of seven is above 1.5; half of bin 1024's two, and that one, above 1 + 1/2048.
+        // One of seven is above 1.5; that one, and half of the 1 in bin 1024, above 1 + 1/2048. Nothing is below −1.
         assert!((histogram.share_above(1.5) - 1.0 / 7.0).abs() < 1e-12);
-        assert!((histogram.share_above(1.0 + 1.0 / 2048.0) - 2.0 / 7.0).abs() < 1e-12);
+        assert!((histogram.share_above(1.0 + 1.0 / 2048.0) - 1.5 / 7.0).abs() < 1e-12);
         assert_eq!(histogram.share_above(2.0), 0.0);
     }
 

@@ -99,4 +99,43 @@ mod tests {
             assert_eq!(method.threshold(&Histogram::new(0.0, 0.0), 1), 0.0);
         }
     }
+
+    /// `3.92403714 · 2 · 10 · 0.175 · (1 + √(π ln 4)) / √(2 ln N)` in Python: 8.0654 for a million elements, 11.406
+    /// for a thousand, which is beyond the largest.
+    #[test]
+    fn aciq_is_ncnn2tables_formula() {
+        let threshold = |numbers: usize, pictures: usize| {
+            let mut histogram = Histogram::new(-10.0, 4.0);
+            histogram.add(&[-10.0, 4.0]);
+            histogram.add(&vec![0.0; numbers - 2]);
+            Method::Aciq.threshold(&histogram, pictures)
+        };
+        assert!((threshold(1_000_000, 1) - 8.06540).abs() < 1e-3, "{}", threshold(1_000_000, 1));
+        assert_eq!(threshold(2_000_000, 2), threshold(1_000_000, 1), "the elements of one picture count");
+        assert_eq!(threshold(1000, 1), 10.0);
+    }
+
+    /// Against the numbers themselves, rounded to 255 codes, at every bin's edge.
+    #[test]
+    fn mse_is_near_the_best_threshold_there_is() {
+        let mut state = 5u64;
+        let mut even = || (crate::table::next_random(&mut state) >> 40) as f32 / (1 << 24) as f32 - 0.5;
+        // Tails: products of sums.
+        let mut sum = |count: usize| (0..count).map(|_| even()).sum::<f32>();
+        let numbers: Vec<f32> = (0..2000).map(|_| sum(8) * (1.0 + sum(4).abs()).powi(3)).collect();
+        let absmax = numbers.iter().fold(0f32, |most, x| most.max(x.abs()));
+        let mut histogram = Histogram::new(-absmax, absmax);
+        histogram.add(&numbers);
+        let error = |threshold: f32| {
+            let step = threshold / 127.0;
+            let changed = |x: &f32| f64::from(x - (x / step).round().clamp(-127.0, 127.0) * step);
+            numbers.iter().map(|x| changed(x).powi(2)).sum::<f64>()
+        };
+        let edges = (64..=BINS).map(|edge| edge as f32 * absmax / BINS as f32);
+        let best = edges.map(error).fold(f64::INFINITY, f64::min);
+        let found = Method::Mse.threshold(&histogram, 1);
+        assert!(found < absmax, "{found} of {absmax}");
+        assert!(error(found) < 1.1 * best, "{found}: {}, {best}", error(found));
+        assert!(error(found) < error(absmax));
+    }
 }
