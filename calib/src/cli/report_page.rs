@@ -91,6 +91,7 @@ fn gather(args: &ReportArgs, done: &Calibrated, dataset: Option<&Dataset>) -> Re
         warnings.push(format!("{left_out} of the calibration pictures cannot be read and were left out"));
     }
     warnings.extend(dataset.and_then(|dataset| shared_pictures(dataset, &done.pictures)));
+    warnings.extend(busy());
     warnings.extend(outputs(done, &whole, calibrating.threads())?.1);
     let stem = calibrating.model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let artifact = PathBuf::from(format!("{stem}-int8.onnx"));
@@ -157,6 +158,16 @@ fn host() -> String {
     let cpu = host.cpu.unwrap_or_else(|| "unknown CPU".to_owned());
     let unit = if host.cpus == 1 { "CPU" } else { "CPUs" };
     format!("{cpu}, {} {unit} usable, {}", host.cpus, host.arch)
+}
+
+/// A warning where other programs take the CPUs that latencies are measured on.
+fn busy() -> Option<String> {
+    let host = Host::read();
+    let load = host.load.filter(|load| *load > host.cpus as f64)?;
+    Some(format!(
+        "the machine was busy (load {load:.1} with {} CPUs usable): latencies say little about an idle one",
+        host.cpus
+    ))
 }
 
 /// How often each method has chosen a range.
@@ -266,9 +277,14 @@ fn speed(models: &[Model; 2], pictures: &[PathBuf]) -> Result<Vec<LatencyRow>> {
         return Ok(Vec::new());
     };
     let times = latency::statistics_of(models, &frame, ROUNDS)?;
-    let rows = [Precision::Float, Precision::Int8].into_iter().zip(times).filter_map(|(precision, times)| {
+    let options = ModelOptions { threads: Some(1), ..ModelOptions::default() };
+    // The runtime's own word: a quantized model may have parts that run in float.
+    let ran = models.iter().map(|model| Ok(runtime::of_model(model, &options)?.precision().to_owned()));
+    let ran = ran.collect::<Result<Vec<String>>>()?;
+    let rows = [Precision::Float, Precision::Int8].into_iter().zip(ran).zip(times);
+    let rows = rows.filter_map(|((precision, ran), times)| {
         let times = times?;
-        let engine = "ocellus".to_owned();
+        let engine = format!("ocellus ({ran})");
         Some(LatencyRow { engine, precision, threads: 1, median_ms: times.median_ms, min_ms: times.min_ms })
     });
     Ok(rows.collect())

@@ -30,7 +30,7 @@ fn a_page_has_everything_and_loads_nothing() {
     let pictures = dir.path("pictures").to_str().unwrap().to_owned();
     let (page, annotations) = (dir.path("page.html"), annotations.to_str().unwrap().to_owned());
     let page_name = page.to_str().unwrap().to_owned();
-    let classes = "thing=person";
+    let classes = "thing=class 0";
     let base = ["report", &page_name, &model, &pictures];
     let more = ["--annotations", &annotations, "--annotated-images", &pictures, "--class-map", classes];
     let output = calib(&[&base[..], &more].concat());
@@ -39,7 +39,12 @@ fn a_page_has_everything_and_loads_nothing() {
     for id in ["accuracy", "latency", "layers", "ranges", "samples", "calibration", "files", "command"] {
         assert!(html.contains(&format!("<section id=\"{id}\">")), "{id}");
     }
-    for text in ["pictures calibrate and measure", "m-int8.onnx", "--class-map", "data:image/jpeg;base64,"] {
+    for text in [
+        "pictures calibrate and measure",
+        "m-int8.onnx",
+        "--class-map &#39;thing=class 0&#39;",
+        "data:image/jpeg;base64,",
+    ] {
         assert!(html.contains(text), "{text}");
     }
     for text in ["http:", "https:", "<script", "<link", "NaN"] {
