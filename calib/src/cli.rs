@@ -3,16 +3,22 @@
 mod calibrating;
 mod compare;
 mod convert;
+mod measuring;
 mod preprocess;
 mod quantize;
+mod report_page;
 mod select;
+mod sensitivity;
 mod table;
 
 pub use compare::{CompareArgs, PrecisionName};
 pub use convert::{ConvertArgs, HeadsName};
+pub use measuring::AnnotatedArgs;
 pub use preprocess::PreprocessArgs;
 pub use quantize::QuantizeArgs;
+pub use report_page::ReportArgs;
 pub use select::SelectArgs;
+pub use sensitivity::SensitivityArgs;
 pub use table::{MethodName, TableArgs};
 
 use crate::dataset::classes::{Classes, MapEntry};
@@ -81,6 +87,17 @@ pub enum Command {
     /// the accuracy before and after, and can return layers to float until little enough is lost.
     #[command(after_long_help = quantize::EXAMPLES)]
     Quantize(Box<QuantizeArgs>),
+    /// Say what each layer loses by int8.
+    ///
+    /// Calibrates as `calib quantize` does, then compares on some of the pictures: each layer's results in the int8
+    /// network with those in float, and the network's results where that layer alone is int8.
+    #[command(after_long_help = sensitivity::EXAMPLES)]
+    Sensitivity(Box<SensitivityArgs>),
+    /// Write a page (one HTML file) of what int8 makes of a model: accuracy, speed, size, layers, ranges, pictures.
+    ///
+    /// Calibrates as `calib quantize` does and measures the float and the int8 model; it writes the page only.
+    #[command(after_long_help = report_page::EXAMPLES)]
+    Report(Box<ReportArgs>),
 }
 
 const EVAL_EXAMPLES: &str = "\
@@ -175,6 +192,8 @@ pub fn run(cli: &Cli, out: &mut dyn Write) -> Result<()> {
         Command::Select(args) => select::run(args, out),
         Command::Compare(args) => compare::run(args, out),
         Command::Quantize(args) => quantize::run(args, out),
+        Command::Sensitivity(args) => sensitivity::run(args, out),
+        Command::Report(args) => report_page::run(args, out),
     }
 }
 

@@ -160,7 +160,8 @@ fn files_named(model: &Path) -> Vec<PathBuf> {
     }
 }
 
-fn files_of(model: &Path) -> Vec<FileSize> {
+/// The files of a model and how large they are.
+pub(crate) fn files_of(model: &Path) -> Vec<FileSize> {
     let bytes = |path: &PathBuf| std::fs::metadata(path).map_or(0, |about| about.len());
     files_named(model).iter().map(|path| FileSize::new(path, bytes(path))).collect()
 }

@@ -169,12 +169,16 @@ pub fn results_of<'a>(
 
 /// Scores `boxes` on the pictures of `dataset` but for those with an index in `left_out`.
 pub fn score(dataset: &Dataset, classes: &Classes, boxes: &[ScoredBox], left_out: &HashSet<u32>) -> CocoMap {
+    metrics::evaluate(classes.categories.len(), &truths(dataset, classes, left_out), boxes)
+}
+
+/// What is to be found on the pictures of `dataset` but for those with an index in `left_out`.
+pub fn truths(dataset: &Dataset, classes: &Classes, left_out: &HashSet<u32>) -> Vec<Truth> {
     let truth = |a: &crate::dataset::Annotation| {
         let category = classes.of_data(a.category as usize)?;
         let (bbox, area, crowd) = (a.bbox, a.area, a.crowd);
         Some(Truth { image: a.image, category, bbox, area, crowd, creditable: a.id != 0 })
     };
     let annotations = dataset.annotations.iter().filter(|a| !left_out.contains(&a.image));
-    let truths: Vec<Truth> = annotations.filter_map(truth).collect();
-    metrics::evaluate(classes.categories.len(), &truths, boxes)
+    annotations.filter_map(truth).collect()
 }

@@ -1,15 +1,15 @@
 //! `calib quantize`: arguments and the run.
 
 use super::calibrating::{Calibrated, CalibratingArgs, steps_bar};
+use super::measuring::{AnnotatedArgs, COMPARED_MAX, ROUNDS, grids, hash, outputs, shared_pictures};
 use super::{Format, print};
 use crate::convert::FileSize;
-use crate::dataset::classes::MapEntry;
-use crate::dataset::{Dataset, Source};
+use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::judge::Judge;
 use crate::quantize::aware::{Bound, Found, Notes, Search};
-use crate::quantize::summary::{Accuracy, GridRow, Summary};
-use crate::quantize::{Calibration, Choices, Recipe, artifact, range, sensitivity, sites};
+use crate::quantize::summary::{Accuracy, Summary};
+use crate::quantize::{Calibration, Choices, Recipe, artifact, sensitivity};
 use crate::runtime::latency;
 use crate::runtime::network::weighted;
 use crate::write::save::{check_target, save};
@@ -35,13 +35,6 @@ The .onnx file is in QDQ form, which other engines open as it is; the .param fil
 pictures like those that the model will see, but not with those that measure it. Exit status: 0 done, 1 failed or
 --max-drop is not met, 2 wrong usage.";
 
-/// Ratio of signal to noise, in decibels, below which the results have little to do with the float network's.
-const OUTPUTS_DB_MIN: f64 = 10.0;
-/// Pictures that outputs and layers are compared on.
-const COMPARED_MAX: usize = 32;
-/// Rounds of inference before the clock is read, and timed ones.
-const ROUNDS: [usize; 2] = [3, 31];
-
 /// Arguments of `calib quantize`.
 #[derive(Debug, Args)]
 pub struct QuantizeArgs {
@@ -57,15 +50,9 @@ pub struct QuantizeArgs {
     /// Keep a layer in float; may be given several times.
     #[arg(long, value_name = "LAYER")]
     pub keep_float: Vec<String>,
-    /// Annotated pictures to measure the accuracy on: COCO file, or YOLO folder.
-    #[arg(long, value_name = "JSON|DIR")]
-    pub annotations: Option<PathBuf>,
-    /// Folder of the annotated pictures [default: the annotation file's; in a YOLO folder images/].
-    #[arg(long, value_name = "DIR", requires = "annotations")]
-    pub annotated_images: Option<PathBuf>,
-    /// Which class of the data is which class of the model; others are matched by equal name.
-    #[arg(long, value_name = "DATA=MODEL", value_delimiter = ',')]
-    pub class_map: Vec<MapEntry>,
+    /// Annotated pictures to measure the accuracy on.
+    #[command(flatten)]
+    pub annotated: AnnotatedArgs,
     /// Return layers to float until mAP is within --max-drop of the float model's.
     #[arg(long, requires = "annotations")]
     pub accuracy_aware: bool,
@@ -86,7 +73,7 @@ pub struct QuantizeArgs {
 /// Quantizes, and reports what it did on `out`.
 pub(super) fn run(args: &QuantizeArgs, out: &mut dyn Write) -> Result<()> {
     check(args)?;
-    let dataset = dataset(args)?;
+    let dataset = args.annotated.open()?;
     let done = args.calibrating.calibrate()?;
     let mut warnings = done.warnings();
     warnings.extend(dataset.iter().filter_map(|dataset| shared_pictures(dataset, &done.pictures)));
@@ -107,16 +94,9 @@ pub(super) fn run(args: &QuantizeArgs, out: &mut dyn Write) -> Result<()> {
     }
     let recipe = done.calibration.recipe_of(&whole, &float);
     summary.int8_macs = int8_share(&done.calibration, &float);
-    let few: Vec<PathBuf> = done.pictures.iter().take(COMPARED_MAX).cloned().collect();
-    let noise =
-        sensitivity::of_outputs(&done.calibration.network, &recipe, &few, args.calibrating.threads())?;
-    summary.outputs_db = (noise > 0.0).then(|| -10.0 * noise.log10());
-    if summary.outputs_db.is_some_and(|db| db < OUTPUTS_DB_MIN) {
-        warnings.push(format!(
-            "the int8 results are far from the float ones ({:.1} dB): see calib sensitivity",
-            summary.outputs_db.unwrap_or_default()
-        ));
-    }
+    let (outputs_db, far) = outputs(&done, &recipe, args.calibrating.threads())?;
+    summary.outputs_db = outputs_db;
+    warnings.extend(far);
     let files = files(args, &done.calibration, &choices, &float, &recipe)?;
     let contents: Vec<(&Path, &[u8])> =
         files.iter().map(|(path, bytes)| (path.as_path(), &bytes[..])).collect();
@@ -166,24 +146,6 @@ fn is_param(path: &Path) -> bool {
     has_suffix(path, "param")
 }
 
-fn dataset(args: &QuantizeArgs) -> Result<Option<Dataset>> {
-    let Some(annotations) = &args.annotations else { return Ok(None) };
-    let images = args.annotated_images.as_deref();
-    let dataset = Dataset::open(Source { annotations, images, names: None, limit: None })?;
-    dataset.check_pictures_exist()?;
-    Ok(Some(dataset))
-}
-
-/// A warning where pictures calibrate and measure.
-fn shared_pictures(dataset: &Dataset, pictures: &[PathBuf]) -> Option<String> {
-    let real = |path: &PathBuf| std::fs::canonicalize(path).ok();
-    let measured: HashSet<PathBuf> = dataset.images.iter().filter_map(|image| real(&image.path)).collect();
-    let shared = pictures.iter().filter_map(real).filter(|path| measured.contains(path)).count();
-    (shared > 0).then(|| {
-        format!("{shared} pictures calibrate and measure: the accuracy on others is likely to be lower")
-    })
-}
-
 /// Places of the layers that --keep-float names.
 fn kept(args: &QuantizeArgs, calibration: &Calibration) -> Result<HashSet<usize>> {
     let graph = calibration.network.graph();
@@ -206,7 +168,7 @@ fn measure(
     summary: &mut Summary,
 ) -> Result<bool> {
     let network = &done.calibration.network;
-    let judge = Judge::new(dataset, &args.class_map, &network.model, args.calibrating.threads())?;
+    let judge = Judge::new(dataset, &args.annotated.class_map, &network.model, args.calibrating.threads())?;
     let judged = |model: &Model| {
         let bar = steps_bar(dataset.images.len(), "measuring");
         let verdict = judge.judge(model, || bar.inc(1));
@@ -243,7 +205,7 @@ fn restore(
     summary.layers = costs?;
     let bound = Bound { drop_max: args.max_drop, int8_min: args.min_int8, tries_max: args.max_tries };
     let search = Search { calibration, whole, judge, costs: &summary.layers, bound, float_map };
-    let key = format!("{} {:?} {:?}", summary.images_hash, args.calibrating, args.annotations);
+    let key = format!("{} {:?} {:?}", summary.images_hash, args.calibrating, args.annotated.annotations);
     let mut notes = Notes::open(&args.output.with_extension("progress.json"), key);
     if !notes.is_empty() {
         eprintln!("going on after {} models measured before", notes.len());
@@ -286,29 +248,6 @@ fn int8_share(calibration: &Calibration, float: &HashSet<usize>) -> f64 {
     macs(true) as f64 / (macs(false) as f64).max(1.0)
 }
 
-fn grids(calibration: &Calibration, choices: &Choices, float: &HashSet<usize>) -> Vec<GridRow> {
-    let graph = calibration.network.graph();
-    let row = |group: sites::Group| {
-        let (method, grid) = calibration.grid(&group, choices);
-        let histograms = calibration.histograms_of(&group);
-        let (low, high) = grid.range();
-        let numbers: u64 = histograms.iter().map(|h| h.numbers()).sum();
-        let outside: f64 = histograms.iter().map(|h| h.share_outside(low, high) * h.numbers() as f64).sum();
-        let cost = range::cost(&histograms, grid) / histograms.len().max(1) as f64;
-        GridRow {
-            name: group.computed.first().map(|&id| graph.value(id).name.clone()).unwrap_or_default(),
-            tensors: group.computed.len(),
-            method: method.map(|method| method.name().to_owned()),
-            range: [low, high],
-            scale: grid.scale,
-            zero_point: grid.zero_point,
-            clipped: outside / (numbers as f64).max(1.0),
-            sqnr_db: (cost > 0.0).then(|| -10.0 * cost.log10()),
-        }
-    };
-    sites::groups(graph, float).into_iter().map(row).collect()
-}
-
 /// The files to write.
 fn files(
     args: &QuantizeArgs,
@@ -328,13 +267,4 @@ fn files(
         files.extend(artifact::ncnn_files(&calibration.network, &symmetric, path)?);
     }
     Ok(files)
-}
-
-/// FNV-1a over the bytes of all pictures that can be read, in their order.
-fn hash(pictures: &[PathBuf]) -> String {
-    let bytes = pictures.iter().filter_map(|path| std::fs::read(path).ok()).flatten();
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    format!("{hash:016x}")
 }

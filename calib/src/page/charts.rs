@@ -53,7 +53,7 @@ pub(super) fn latency(data: &PageData) -> String {
 
 /// What a layer's bar shows.
 #[derive(Clone, Copy)]
-enum Measure {
+pub(super) enum Measure {
     /// [`LayerRow::loss`].
     Loss,
     /// Quantization noise as a share of the signal, in amplitude.
@@ -62,7 +62,7 @@ enum Measure {
 
 impl Measure {
     /// `None` where the layer has no such number.
-    fn of(self, layer: &LayerRow) -> Option<f64> {
+    pub(super) fn of(self, layer: &LayerRow) -> Option<f64> {
         let value = match self {
             Measure::Loss => layer.loss,
             Measure::Noise => layer.sqnr_db.map(|db| 10f64.powf(-db / 20.0)),

@@ -8,6 +8,7 @@ mod charts;
 mod data;
 mod format;
 mod headline;
+mod plot;
 mod sample;
 mod sheets;
 mod svg;
@@ -17,6 +18,7 @@ pub use data::{
     Accuracy, AccuracyRow, CalibrationFacts, ClassLine, FileRow, LatencyRow, LayerRow, PageData, Precision,
     Sample, TensorRow,
 };
+pub use plot::layers_svg;
 pub use sample::side_by_side;
 
 use format::escaped;

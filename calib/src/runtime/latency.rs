@@ -23,7 +23,8 @@ pub fn medians(
         let options = ModelOptions { threads: Some(1), ..options.clone() };
         Detector::open(&options.model, &detector_options(&options)?)
     };
-    in_turn(models.iter().map(open).collect::<Result<Vec<_>>>()?, frame, [warmup, rounds])
+    let times = in_turn(models.iter().map(open).collect::<Result<Vec<_>>>()?, frame, [warmup, rounds])?;
+    Ok(times.into_iter().map(|times| times.map(|times| times.median_ms)).collect())
 }
 
 /// As [`medians`], of models in memory.
@@ -31,6 +32,15 @@ pub fn medians(
 /// # Errors
 /// As [`medians`].
 pub fn medians_of(models: &[Model], frame: &Frame, rounds: [usize; 2]) -> Result<Vec<Option<f64>>> {
+    let times = statistics_of(models, frame, rounds)?;
+    Ok(times.into_iter().map(|times| times.map(|times| times.median_ms)).collect())
+}
+
+/// As [`medians_of`], with the fastest round and the others beside the median.
+///
+/// # Errors
+/// As [`medians`].
+pub fn statistics_of(models: &[Model], frame: &Frame, rounds: [usize; 2]) -> Result<Vec<Option<Statistics>>> {
     let options = detector_options(&ModelOptions { threads: Some(1), ..ModelOptions::default() })?;
     let detectors = models.iter().map(|model| Detector::of_model(model, &options));
     in_turn(detectors.collect::<Result<Vec<_>>>()?, frame, rounds)
@@ -40,7 +50,7 @@ fn in_turn(
     mut detectors: Vec<Detector>,
     frame: &Frame,
     [warmup, rounds]: [usize; 2],
-) -> Result<Vec<Option<f64>>> {
+) -> Result<Vec<Option<Statistics>>> {
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); detectors.len()];
     for round in 0..warmup + rounds {
         for (detector, times) in detectors.iter_mut().zip(&mut times) {
@@ -50,5 +60,5 @@ fn in_turn(
             }
         }
     }
-    Ok(times.iter().map(|times| Statistics::of(times).map(|times| times.median_ms)).collect())
+    Ok(times.iter().map(|times| Statistics::of(times)).collect())
 }

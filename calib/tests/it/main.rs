@@ -7,6 +7,7 @@ mod datasets;
 mod evaluate;
 mod page;
 mod quantize;
+mod report;
 mod select;
 mod table;
 mod temp_dir;
