@@ -61,10 +61,8 @@ pub fn assign(graph: &Graph, input_range: (f32, f32)) -> Result<(Graph, Grids)> 
     let (graph, stated) = strip(graph)?;
     let bounds = bounds(&graph, input_range);
     let mut classes = Classes::of(&graph, &stated, &bounds, graph.grid_style);
-    // What a first walk finds out of operands tells a second one of their concats.
-    for _ in 0..2 {
-        classes.tie(&graph);
-    }
+    classes.carry(&graph);
+    classes.tie(&graph);
     let mut grids = Grids((0..graph.values().len()).map(|v| classes.grid(v)).collect());
     derive(&graph, &bounds, &mut grids);
     Ok((graph, grids))
@@ -131,6 +129,17 @@ impl Classes {
 
     fn grid(&self, v: usize) -> Option<Quant> {
         self.grid[self.root(v)]
+    }
+
+    /// From the start of the graph to its end: where the operands of a mover are on one grid, its result is as well.
+    fn carry(&mut self, graph: &Graph) {
+        for node in graph.nodes.iter().filter(|node| moves_only(&node.op)) {
+            let agreed = self.grid(node.inputs[0].index());
+            let all = agreed.is_some() && node.inputs.iter().all(|id| self.grid(id.index()) == agreed);
+            if all && self.grid(node.output.index()).is_none() {
+                node.inputs.iter().for_each(|id| self.join(id.index(), node.output.index()));
+            }
+        }
     }
 
     /// From the end of the graph to its start, so that what a consumer needs reaches its producers.
