@@ -58,7 +58,16 @@ mod tests {
     fn every_item_is_seen_once_and_the_first_error_wins() {
         let items: Vec<u64> = (1..=100).collect();
         for threads in [1, 3, 200] {
-            let sums = share(&items, threads, || Ok(0), |sum, _, item| Ok(*sum += item)).unwrap();
+            let sums = share(
+                &items,
+                threads,
+                || Ok(0),
+                |sum, _, item| {
+                    *sum += item;
+                    Ok(())
+                },
+            )
+            .unwrap();
             assert_eq!(sums.iter().sum::<u64>(), 5050);
             let odd = |_: &mut (), at: usize, item: &u64| match item % 10 {
                 0 => Err(Error::Usage(format!("item {at}"))),

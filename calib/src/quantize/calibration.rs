@@ -157,8 +157,7 @@ impl Calibration {
     /// Int8 weights and bias of a layer whose input is on `grid`.
     fn layer(&self, layer: &Weighted, choices: &Choices, grid: Option<Quant>) -> Layer8 {
         let changed = |x: f32| grid.map_or(x, |grid| grid.dequantize(grid.quantize(x)));
-        let [chosen_by, corrected_by] =
-            [0, 1].map(|i| self.samples[i].get(&layer.at).filter(|p| has_rows(p)));
+        let [chosen_by, corrected_by] = [0, 1].map(|i| self.samples[i].get(&layer.at).filter(has_rows));
         let weights = match (choices.rounding, chosen_by) {
             (Rounding::Adaptive, Some(patches)) => {
                 rounding::round(choices.scheme, layer.weights, layer.groups, patches, changed)

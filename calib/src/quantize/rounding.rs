@@ -174,7 +174,7 @@ mod tests {
     fn inputs_that_have_nothing_to_do_with_each_other_are_rounded_to_the_nearest() {
         let values = [0.4, -0.45, 3.3, 127.0, 1.6, 0.2, -8.7, -254.0];
         let weights = weights([2, 4], &values);
-        let mut rows = vec![[0.0; 4]; 4];
+        let mut rows = [[0.0; 4]; 4];
         (0..4).for_each(|i| rows[i][i] = 1.0 + i as f32);
         let rows: Vec<&[f32]> = rows.iter().map(|row| &row[..]).collect();
         let scheme = Scheme::default();

@@ -67,13 +67,16 @@ pub fn collect(
     Ok(Collected { histograms, pictures: usable.len(), skipped })
 }
 
+/// Smallest and largest number of each tensor.
+type Ranges = Vec<(f32, f32)>;
+
 /// Range of every tensor over the pictures, and those that cannot be read.
 fn ranges(
     make: &(impl Fn() -> Result<Observer> + Sync),
     pictures: &[PathBuf],
     threads: usize,
     progress: &(impl Fn() + Sync),
-) -> Result<(Vec<(f32, f32)>, Vec<Skipped>)> {
+) -> Result<(Ranges, Vec<Skipped>)> {
     let new = || {
         let observer = make()?;
         Ok(Part { seen: vec![(0f32, 0f32); observer.tensors()], observer, skipped: Vec::new() })
