@@ -153,7 +153,8 @@ impl Classes {
             for &operand in &node.inputs {
                 let sole = links.sole(operand).is_some_and(|producer| !moves_only(&producer.op));
                 let joins = matches!(node.op, Op::Concat { .. });
-                if joins && sole && self.grid(result).is_some() {
+                let apart = self.root(operand.index()) != self.root(result);
+                if joins && sole && apart && self.grid(result).is_some() {
                     // Nobody else sees the operand: its producer may as well write the result's grid.
                     let root = self.root(operand.index());
                     (self.grid[root], self.finest[root]) = (None, f32::INFINITY);

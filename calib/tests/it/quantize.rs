@@ -368,7 +368,6 @@ fn a_real_model_stays_close_to_float() {
 }
 
 /// Of the file's convolutions 18 read what nested concats made, and run in float: the runtime finds no grid there.
-#[ignore = "the runtime leaves 18 convolutions behind nested concats in float"]
 #[test]
 fn a_real_model_is_int8_throughout_when_loaded_again() {
     let (Some(pictures), Some(model)) = (shared("data/coco/val_dev"), shared("models/v5lite-e-320.onnx"))
