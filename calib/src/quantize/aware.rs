@@ -112,8 +112,9 @@ pub struct Found {
 }
 
 impl Search<'_> {
-    /// Takes the layers by falling cost of their own until mAP is within the bound, then gives back to int8 those
-    /// that turn out not to be needed. Where the bound is not met, the best that was measured.
+    /// Tries the layers by falling cost of their own: a layer stays in float if that raises mAP. As soon as mAP is
+    /// within the bound, gives back to int8 those that turn out not to be needed. Where the bound is not met, the
+    /// best that was measured.
     ///
     /// # Errors
     /// A recipe does not run.
@@ -121,23 +122,21 @@ impl Search<'_> {
         let mut order: Vec<&LayerCost> = self.costs.iter().collect();
         let cost = |layer: &LayerCost| layer.alone_db.unwrap_or(f64::INFINITY);
         order.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
-        let mut float: Vec<&LayerCost> = Vec::new();
         let mut best = (self.map(&[], notes)?, Vec::new());
         let mut tries = 1;
         for layer in order {
             if self.is_within(best.0) || tries >= self.bound.tries_max {
                 break;
             }
-            float.push(layer);
+            let float = [&best.1[..], &[layer]].concat();
             if self.int8_share(&float) < self.bound.int8_min {
-                float.pop();
                 continue;
             }
             let map = self.map(&float, notes)?;
             tries += 1;
             say(&format!("{map:.4} with {} in float", names(&float).join(", ")));
-            if map > best.0 || self.is_within(map) {
-                best = (map, float.clone());
+            if map > best.0 {
+                best = (map, float);
             }
         }
         let best = self.pruned(best, notes, &say)?;
