@@ -3,7 +3,7 @@
 //! `calib eval` runs a model over an annotated data set and says how good its boxes are: [`dataset`] reads
 //! the annotations, [`eval`] runs the detector over the pictures, [`metrics`] computes COCO's mean average
 //! precision, [`report`] prints it. `calib table` chooses the int8 scales of a float model from pictures:
-//! [`table`]. `calib quantize` makes the int8 model itself: [`quantize`] chooses, [`write`] makes the files, [`page`]
+//! [`table`]. `calib quantize` makes the int8 model itself: [`quantize`] chooses, [`mod@write`] makes the files, [`page`]
 //! shows what was done. `calib convert` writes a float model in another format: [`convert`]. `calib compare` says what
 //! differs between two models: [`compare`]; `calib select` chooses among several: [`select`]. [`runtime`] is the
 //! only place that knows how a model is opened.

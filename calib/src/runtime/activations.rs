@@ -67,7 +67,7 @@ impl Observer {
     /// Runs the network over the picture at `path`.
     ///
     /// # Errors
-    /// [`Error::BadPicture`] or [`Error::Io`]: the picture cannot be read.
+    /// The picture cannot be read.
     pub fn look(&mut self, path: &Path) -> Result<()> {
         self.look_at(&decode(path)?)
     }
