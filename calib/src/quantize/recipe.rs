@@ -1,10 +1,9 @@
 //! What was chosen for a network, and the network with it.
 
-use crate::runtime::network::weighted;
 use ocellus::Result;
 use ocellus::graph::{Graph, Op, ValueId};
 use ocellus::tensor::{Data, Quant, Shape, Tensor};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 /// Int8 weights of a layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,11 +24,6 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// The weighted layers of `graph` that the recipe leaves in float, by place.
-    pub fn float_layers(&self, graph: &Graph) -> HashSet<usize> {
-        weighted(graph).map(|layer| layer.at).filter(|at| !self.layers.contains_key(at)).collect()
-    }
-
     /// The values of `made`, which is this recipe applied to `graph`, that stand for `values` of `graph`, nodes'
     /// results.
     pub fn twins(&self, graph: &Graph, made: &Graph, values: &[ValueId]) -> Vec<ValueId> {

@@ -2,7 +2,8 @@
 
 use super::proto::{self, AttributeProto};
 use super::writer::Writer;
-use ocellus::graph::{Node, Op, PoolKind, ResizeMode, ValueId};
+use ocellus::graph::{Node, ValueId};
+use ocellus::passes::moves_only;
 use ocellus::tensor::{Data, Quant};
 
 /// Codes of ONNX's uint8 are those of the graph plus this.
@@ -25,22 +26,6 @@ pub fn carried(writer: &Writer, node: &Node) -> Option<Quant> {
     let grid = writer.grids[node.inputs.first()?.index()]?;
     let same = node.inputs.iter().all(|id| writer.grids[id.index()] == Some(grid));
     (moves_only(&node.op) && same && writer.is_read(node.output)).then_some(grid)
-}
-
-/// Whether every element of the result is an element of the operands or zero, which is on every grid.
-fn moves_only(op: &Op) -> bool {
-    match op {
-        Op::Concat { .. }
-        | Op::Slice { .. }
-        | Op::Gather { .. }
-        | Op::Transpose { .. }
-        | Op::Reshape { .. }
-        | Op::Focus => true,
-        Op::Resize { mode, .. } => *mode == ResizeMode::Nearest,
-        Op::Pool { kind, .. } | Op::AdaptivePool { kind, .. } => *kind == PoolKind::Max,
-        Op::Pad { value, .. } => *value == 0.0,
-        _ => false,
-    }
 }
 
 /// Int8 weights named `name` once they are dequantized; one scale per index of axis 0.
