@@ -149,7 +149,7 @@ fn targets(options: &ConvertOptions) -> Result<Vec<PathBuf>> {
 }
 
 /// The files of a model: of ncnn the weights as well.
-fn files_named(model: &Path) -> Vec<PathBuf> {
+pub(crate) fn files_named(model: &Path) -> Vec<PathBuf> {
     let name = model.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     match &name {
         name if name.ends_with(".param.bin") => {

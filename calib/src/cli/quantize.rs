@@ -3,7 +3,7 @@
 use super::calibrating::{Calibrated, CalibratingArgs, steps_bar};
 use super::measuring::{AnnotatedArgs, COMPARED_MAX, ROUNDS, grids, hash, outputs, shared_pictures};
 use super::{Format, print};
-use crate::convert::FileSize;
+use crate::convert::{FileSize, files_named};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::judge::Judge;
@@ -205,8 +205,12 @@ fn restore(
     summary.layers = costs?;
     let bound = Bound { drop_max: args.max_drop, int8_min: args.min_int8, tries_max: args.max_tries };
     let search = Search { calibration, whole, judge, costs: &summary.layers, bound, float_map };
-    let key = format!("{} {:?} {:?}", summary.images_hash, args.calibrating, args.annotated.annotations);
-    let mut notes = Notes::open(&args.output.with_extension("progress.json"), key);
+    let model = hash(&files_named(&args.calibrating.model));
+    let key = format!(
+        "{model} {} {:?} {:?} {:?}",
+        summary.images_hash, args.calibrating, args.annotated, args.keep_float
+    );
+    let mut notes = Notes::open(&args.output.with_extension("progress.json"), &key);
     if !notes.is_empty() {
         eprintln!("going on after {} models measured before", notes.len());
     }
@@ -216,25 +220,19 @@ fn restore(
     Ok(found)
 }
 
-/// Fills in the time of each restored layer.
+/// Fills in the time of each restored layer: the found model's beside that of the model without it.
 fn time(done: &Calibrated, whole: &Recipe, found: &mut Found) -> Result<()> {
-    let all: HashSet<usize> = found.restored.iter().map(|layer| layer.at).collect();
-    let without = found.restored.iter().map(|layer| {
-        let mut fewer = all.clone();
-        fewer.remove(&layer.at);
-        fewer
-    });
-    let sets: Vec<HashSet<usize>> = std::iter::once(all.clone()).chain(without).collect();
-    let calibration = &done.calibration;
-    let model =
-        |set: &HashSet<usize>| artifact::model(&calibration.network, &calibration.recipe_of(whole, set));
-    let models = sets.iter().map(model).collect::<Result<Vec<_>>>()?;
     let Some(frame) = done.pictures.iter().find_map(|path| ocellus::image::decode(path).ok()) else {
         return Ok(());
     };
-    let times = latency::medians_of(&models, &frame, ROUNDS)?;
-    for (layer, time) in found.restored.iter_mut().zip(&times[1..]) {
-        layer.ms = times[0].zip(*time).map(|(with, without)| with - without);
+    let calibration = &done.calibration;
+    let model =
+        |set: &HashSet<usize>| artifact::model(&calibration.network, &calibration.recipe_of(whole, set));
+    let all: HashSet<usize> = found.restored.iter().map(|layer| layer.at).collect();
+    let with = model(&all)?;
+    for layer in &mut found.restored {
+        let without = model(&all.iter().copied().filter(|at| *at != layer.at).collect())?;
+        layer.ms = latency::difference([&with, &without], &frame, ROUNDS)?;
     }
     Ok(())
 }
