@@ -44,8 +44,12 @@ pub struct Accuracy {
 pub struct Summary {
     /// The float model.
     pub model: String,
+    /// Rows and columns of the pictures that it was calibrated with.
+    pub size: [usize; 2],
     /// Files written.
     pub files: Vec<FileSize>,
+    /// Why a file takes that size only; `null`: all take others as well.
+    pub fixed_because: Option<String>,
     /// Pictures that calibrated.
     pub images: usize,
     /// Pictures that cannot be read.
@@ -76,6 +80,12 @@ impl Summary {
         for file in &self.files {
             let _ = writeln!(text, "{}  {:.1} KiB", file.path, file.bytes as f64 / 1024.0);
         }
+        let [height, width] = self.size;
+        let others = match &self.fixed_because {
+            None => "; others are possible".to_owned(),
+            Some(because) => format!(" only: {because}"),
+        };
+        let _ = writeln!(text, "size      {width}x{height}{others}");
         let _ = writeln!(text, "images    {} ({} left out)", self.images, self.skipped.len());
         let methods: Vec<String> = self.methods().map(|(name, count)| format!("{count} {name}")).collect();
         let _ = writeln!(text, "grids     {}: {}", self.grids.len(), methods.join(", "));
