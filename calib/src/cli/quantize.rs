@@ -1,6 +1,7 @@
 //! `calib quantize`: arguments and the run.
 
 use super::calibrating::{Calibrated, CalibratingArgs, steps_bar};
+use super::flags::check_share;
 use super::measuring::{AnnotatedArgs, COMPARED_MAX, ROUNDS, grids, hash, outputs, shared_pictures};
 use super::{Format, print};
 use crate::convert::FileSize;
@@ -94,7 +95,7 @@ pub(super) fn run(args: &QuantizeArgs, out: &mut dyn Write) -> Result<()> {
     }
     let recipe = done.calibration.recipe_of(&whole, &float);
     summary.int8_macs = int8_share(&done.calibration, &float);
-    let (outputs_db, far) = outputs(&done, &recipe, args.calibrating.threads())?;
+    let (outputs_db, far) = outputs(&done, &recipe, args.calibrating.run.threads())?;
     summary.outputs_db = outputs_db;
     warnings.extend(far);
     let files = files(args, &done.calibration, &choices, &float, &recipe)?;
@@ -127,9 +128,7 @@ fn check(args: &QuantizeArgs) -> Result<()> {
         check_target(flag, path)?;
     }
     for (flag, value) in [("max-drop", args.max_drop), ("min-int8", args.min_int8)] {
-        if !(0.0..=1.0).contains(&value) {
-            return Err(Error::Usage(format!("--{flag} {value}: must be 0 to 1")));
-        }
+        check_share(flag, value)?;
     }
     Ok(())
 }
@@ -168,7 +167,8 @@ fn measure(
     summary: &mut Summary,
 ) -> Result<bool> {
     let network = &done.calibration.network;
-    let judge = Judge::new(dataset, &args.annotated.class_map, &network.model, args.calibrating.threads())?;
+    let judge =
+        Judge::new(dataset, &args.annotated.class_map, &network.model, args.calibrating.run.threads())?;
     let judged = |model: &Model| {
         let bar = steps_bar(dataset.images.len(), "measuring");
         let verdict = judge.judge(model, || bar.inc(1));
@@ -199,7 +199,7 @@ fn restore(
     let calibration = &done.calibration;
     let few: Vec<PathBuf> = done.pictures.iter().take(COMPARED_MAX / 2).cloned().collect();
     let bar = steps_bar(weighted(calibration.network.graph()).count(), "layers");
-    let threads = args.calibrating.threads();
+    let threads = args.calibrating.run.threads();
     let costs = sensitivity::layers(calibration, whole, &few, threads, || bar.inc(1));
     bar.finish_and_clear();
     summary.layers = costs?;

@@ -1,14 +1,13 @@
 //! `calib table`: arguments and the run.
 
-use super::{Format, PreprocessArgs, bar_of, print, within};
+use super::flags::{PicturesArgs, RunArgs};
+use super::{Format, bar_of, print};
 use crate::error::{Error, Result};
 use crate::runtime::activations::Observer;
 use crate::runtime::network::{Network, NetworkOptions};
-use crate::share::cores;
 use crate::table::{self, Method};
 use crate::write::save::{check_target, save};
 use clap::{Args, ValueEnum};
-use ocellus::limits::{INPUT_SIDE_MAX, INPUT_SIDE_MIN, THREADS_MAX};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -30,9 +29,9 @@ pub struct TableArgs {
     /// Float model: ncnn .param (with its .bin beside it) or .onnx.
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// Pictures, and folders of pictures.
-    #[arg(value_name = "IMAGES", required = true)]
-    pub images: Vec<PathBuf>,
+    /// The pictures.
+    #[command(flatten)]
+    pub pictures: PicturesArgs,
     /// The table to write.
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
@@ -42,21 +41,9 @@ pub struct TableArgs {
     /// With --method percentile: this much of the numbers other than zero is not clipped.
     #[arg(long, value_name = "PERCENT", default_value_t = 99.99)]
     pub percentile: f64,
-    /// Use N of the pictures, drawn by --seed.
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
-    /// Which pictures --limit draws.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-    /// Side of the model's input in pixels [default: what the model says].
-    #[arg(long, value_name = "PIXELS")]
-    pub size: Option<usize>,
-    /// Worker threads [default: one per core].
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-    /// How pictures are prepared.
+    /// Input size, threads and preprocessing.
     #[command(flatten)]
-    pub preprocess: PreprocessArgs,
+    pub run: RunArgs,
     /// Form of the summary on standard output.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -87,19 +74,17 @@ pub(super) fn run(args: &TableArgs, out: &mut dyn Write) -> Result<()> {
         MethodName::Mse => Method::Mse,
         MethodName::Aciq => Method::Aciq,
     };
-    let mut pictures = table::find(&args.images)?;
-    if let Some(limit) = args.limit {
-        pictures = table::sample(pictures, limit, args.seed);
-    }
-    let options =
-        NetworkOptions { model: args.model.clone(), side: args.size, preprocess: args.preprocess.entries() };
-    let network = Network::open(&options)?;
+    let pictures = args.pictures.find()?;
+    let network = Network::open(&NetworkOptions {
+        model: args.model.clone(),
+        side: args.run.size,
+        preprocess: args.run.preprocess.entries(),
+    })?;
     let (layers, tensors) = table::layers(network.graph());
     let observer = || Ok(Observer::new(network.graph(), &network.preprocess, &tensors)?);
-    let threads = args.threads.unwrap_or_else(cores);
     // Each picture is seen twice.
     let bar = bar_of(2 * pictures.len());
-    let collected = table::collect(observer, &pictures, threads, || bar.inc(1));
+    let collected = table::collect(observer, &pictures, args.run.threads(), || bar.inc(1));
     bar.finish_and_clear();
     let (made, summary) = table::tabulate(&layers, collected?, method);
     save(&[(&args.output, made.to_text()?.as_bytes())])?;
@@ -112,9 +97,8 @@ pub(super) fn run(args: &TableArgs, out: &mut dyn Write) -> Result<()> {
 
 /// Refuses what could only fail after a long run.
 fn check(args: &TableArgs) -> Result<()> {
-    within("size", args.size, INPUT_SIDE_MIN, INPUT_SIDE_MAX)?;
-    within("limit", args.limit, 1, usize::MAX)?;
-    within("threads", args.threads, 1, THREADS_MAX)?;
+    args.pictures.check()?;
+    args.run.check()?;
     if !(args.percentile > 0.0 && args.percentile <= 100.0) {
         return Err(Error::Usage(format!("--percentile {}: must be above 0, to 100", args.percentile)));
     }

@@ -1,6 +1,5 @@
 //! What pictures show of a network, and the recipe that follows from it.
 
-use super::patches::{Patches, Sample, samples};
 use super::recipe::{Layer8, Recipe};
 use super::scheme::Scheme;
 use super::sites::{self, Group};
@@ -9,6 +8,7 @@ use crate::dataset::Skipped;
 use crate::error::{Error, Result};
 use crate::runtime::activations::Observer;
 use crate::runtime::network::{Network, Weighted, weighted};
+use crate::table::patches::{Patches, Sample, samples};
 use crate::table::{self, Collected, Histogram, Method};
 use ocellus::graph::{Graph, ValueId};
 use ocellus::passes;

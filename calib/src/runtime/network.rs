@@ -37,13 +37,7 @@ impl Network {
         let size = options.side.map(|side| [side; 2]);
         let mut model = load(&options.model, &LoadOptions { size })?;
         check(&model.graph).map_err(in_file)?;
-        let mut preprocess = Preprocess::from_metadata(&model.metadata).map_err(in_file)?;
-        for (key, value) in &options.preprocess {
-            if preprocess.set(key, value)? {
-                model.metadata.retain(|(known, _)| known != key);
-                model.metadata.push((key.clone(), value.clone()));
-            }
-        }
+        let preprocess = replace_preprocess(&mut model, &options.preprocess).map_err(in_file)?;
         Ok(Network { model, preprocess })
     }
 
@@ -61,6 +55,22 @@ impl Network {
     pub fn graph(&self) -> &Graph {
         &self.model.graph
     }
+}
+
+/// Puts the preprocessing properties `entries` into the metadata, in the place of the model's own, and says how
+/// pictures are prepared then.
+///
+/// # Errors
+/// A property, or one of the model's, cannot be read.
+pub fn replace_preprocess(model: &mut Model, entries: &[(String, String)]) -> Result<Preprocess> {
+    let mut preprocess = Preprocess::from_metadata(&model.metadata)?;
+    for (key, value) in entries {
+        if preprocess.set(key, value)? {
+            model.metadata.retain(|(known, _)| known != key);
+            model.metadata.push((key.clone(), value.clone()));
+        }
+    }
+    Ok(preprocess)
 }
 
 /// A convolution, depthwise convolution or inner product with constant weights: what int8 engines quantize.

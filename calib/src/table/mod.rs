@@ -9,6 +9,7 @@ pub mod histogram;
 pub mod kl;
 mod layers;
 mod method;
+pub mod patches;
 mod pictures;
 mod report;
 pub mod text;
