@@ -1,11 +1,13 @@
 //! `calib table`: arguments and the run.
 
+use super::calibrating::steps_bar;
 use super::flags::{PicturesArgs, RunArgs};
 use super::{Format, bar_of, print};
 use crate::error::{Error, Result};
 use crate::runtime::activations::Observer;
 use crate::runtime::network::{Network, NetworkOptions};
-use crate::table::{self, Method};
+use crate::table::patches::{SAMPLED_MAX, samples};
+use crate::table::{self, Method, Thresholds};
 use crate::write::save::{check_target, save};
 use clap::{Args, ValueEnum};
 use std::io::Write;
@@ -18,6 +20,8 @@ Examples:
   A model whose training used other pixels than 0..1 in RGB:
     calib table nanodet.param pictures --mean 103.53,116.28,123.675 --norm 0.017 --pixel bgr \\
       --fit stretch -o nanodet.table
+  The scales that change each layer's results least, instead of those of its input alone:
+    calib table yolov5-lite.param train2017 --limit 300 --size 320 --method eq -o yolov5-lite.table
 
 The table is text as ncnn2table writes it, and serves ncnn2int8; all weights have 8 bits. To keep a layer in
 float, take its last line out or put # before it. Calibrate with pictures like those that the model will see,
@@ -62,18 +66,26 @@ pub enum MethodName {
     Mse,
     /// Clipping for a normal distribution, as ncnn2table.
     Aciq,
+    /// Scales of input and weights with which each layer's results change least; begins with kl.
+    Eq,
+}
+
+impl MethodName {
+    /// How thresholds follow from histograms, for [`MethodName::Eq`] those that it begins with.
+    fn method(self, percentile: f64) -> Method {
+        match self {
+            MethodName::Kl | MethodName::Eq => Method::Kl,
+            MethodName::Minmax => Method::MinMax,
+            MethodName::Percentile => Method::Percentile(percentile / 100.0),
+            MethodName::Mse => Method::Mse,
+            MethodName::Aciq => Method::Aciq,
+        }
+    }
 }
 
 /// Makes a table, and reports what it did on `out`.
 pub(super) fn run(args: &TableArgs, out: &mut dyn Write) -> Result<()> {
     check(args)?;
-    let method = match args.method {
-        MethodName::Kl => Method::Kl,
-        MethodName::Minmax => Method::MinMax,
-        MethodName::Percentile => Method::Percentile(args.percentile / 100.0),
-        MethodName::Mse => Method::Mse,
-        MethodName::Aciq => Method::Aciq,
-    };
     let pictures = args.pictures.find()?;
     let network = Network::open(&NetworkOptions {
         model: args.model.clone(),
@@ -86,13 +98,35 @@ pub(super) fn run(args: &TableArgs, out: &mut dyn Write) -> Result<()> {
     let bar = bar_of(2 * pictures.len());
     let collected = table::collect(observer, &pictures, args.run.threads(), || bar.inc(1));
     bar.finish_and_clear();
-    let (made, summary) = table::tabulate(&layers, collected?, method);
+    let collected = collected?;
+    let mut thresholds = table::thresholds(&layers, &collected, args.method.method(args.percentile));
+    if args.method == MethodName::Eq {
+        thresholds = improve(args, &network, &pictures, thresholds)?;
+    }
+    let (made, summary) = table::tabulate(&layers, collected, &thresholds);
     save(&[(&args.output, made.to_text()?.as_bytes())])?;
     for skipped in &summary.skipped {
         eprintln!("left out: {}: {}", skipped.file.display(), skipped.reason);
     }
     summary.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     print(out, args.format, &summary, || summary.to_text())
+}
+
+/// The search of [`MethodName::Eq`].
+fn improve(
+    args: &TableArgs,
+    network: &Network,
+    pictures: &[PathBuf],
+    start: Vec<Thresholds>,
+) -> Result<Vec<Thresholds>> {
+    let (few, threads) = (table::spread_out(pictures, SAMPLED_MAX), args.run.threads());
+    let bar = bar_of(few.len());
+    let samples = samples(network, &few, threads, || bar.inc(1));
+    bar.finish_and_clear();
+    let bar = steps_bar(start.len(), "layers");
+    let found = table::eq::improve(network.graph(), &samples?, start, threads, || bar.inc(1));
+    bar.finish_and_clear();
+    found
 }
 
 /// Refuses what could only fail after a long run.

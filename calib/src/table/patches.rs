@@ -9,6 +9,8 @@ use ocellus::graph::{Graph, Node, Op, ValueId, WindowAttrs};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// Most pictures that are worth sampling: more of them say little that is new.
+pub const SAMPLED_MAX: usize = 256;
 /// Most positions of a layer.
 const ROWS_MAX: usize = 1024;
 /// Most bytes of all layers together.
