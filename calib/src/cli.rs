@@ -5,23 +5,26 @@ mod compare;
 mod convert;
 mod flags;
 mod measuring;
+mod merge;
 mod preprocess;
 mod quantize;
 mod report_page;
 mod select;
 mod sensitivity;
+mod shard;
 mod table;
 
 pub use compare::{CompareArgs, PrecisionName};
 pub use convert::{ConvertArgs, HeadsName};
 pub use flags::{DatasetArgs, PicturesArgs, RunArgs};
 pub use measuring::AnnotatedArgs;
+pub use merge::MergeArgs;
 pub use preprocess::PreprocessArgs;
 pub use quantize::QuantizeArgs;
 pub use report_page::ReportArgs;
 pub use select::SelectArgs;
 pub use sensitivity::SensitivityArgs;
-pub use table::{MethodName, TableArgs};
+pub use table::{MethodArgs, MethodName, TableArgs};
 
 use crate::dataset::classes::Classes;
 use crate::dataset::{Dataset, Skipped, read_results, write_results};
@@ -65,6 +68,11 @@ pub enum Command {
     /// the weights get a scale per output channel.
     #[command(after_long_help = table::EXAMPLES)]
     Table(Box<TableArgs>),
+    /// Make a calibration table of the shards that `calib table --shard` has made on several machines.
+    ///
+    /// The result is that of one run over all pictures.
+    #[command(after_long_help = merge::EXAMPLES)]
+    Merge(MergeArgs),
     /// Write a float model in the other format, ONNX or ncnn, simplified and checked against the input.
     ///
     /// What the runtime folds is folded: batch normalization and activations into their convolutions, channel
@@ -173,6 +181,7 @@ pub fn run(cli: &Cli, out: &mut dyn Write) -> Result<()> {
     match &cli.command {
         Command::Eval(args) => eval(args, out),
         Command::Table(args) => table::run(args, out),
+        Command::Merge(args) => merge::run(args, out),
         Command::Convert(args) => convert::run(args, out),
         Command::Select(args) => select::run(args, out),
         Command::Compare(args) => compare::run(args, out),

@@ -1,9 +1,9 @@
 //! What commands that calibrate a network have in common: arguments, pictures, progress, warnings.
 
-use super::flags::{PicturesArgs, RunArgs};
+use super::flags::{PicturesArgs, RunArgs, check_percentile};
 use super::within;
 use crate::dataset::Skipped;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::quantize::{Calibration, Choices, Rounding, Scheme};
 use crate::runtime::network::{Network, NetworkOptions};
 use crate::table::Method;
@@ -99,10 +99,7 @@ impl CalibratingArgs {
         self.pictures.check()?;
         self.run.check()?;
         within("weight-bits", Some(self.weight_bits as usize), 2, 8)?;
-        match self.percentile > 0.0 && self.percentile <= 100.0 {
-            true => Ok(()),
-            false => Err(Error::Usage(format!("--percentile {}: must be above 0, to 100", self.percentile))),
-        }
+        check_percentile(self.percentile)
     }
 
     /// What the flags choose.

@@ -113,3 +113,11 @@ pub(super) fn check_share(flag: &str, value: f64) -> Result<()> {
         false => Err(Error::Usage(format!("--{flag} {value}: must be 0 to 1"))),
     }
 }
+
+/// Refuses a --percentile that clips everything, or less than nothing.
+pub(super) fn check_percentile(percent: f64) -> Result<()> {
+    match percent > 0.0 && percent <= 100.0 {
+        true => Ok(()),
+        false => Err(Error::Usage(format!("--percentile {percent}: must be above 0, to 100"))),
+    }
+}

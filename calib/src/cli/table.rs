@@ -1,17 +1,18 @@
 //! `calib table`: arguments and the run.
 
 use super::calibrating::steps_bar;
-use super::flags::{PicturesArgs, RunArgs};
-use super::{Format, bar_of, print};
-use crate::error::{Error, Result};
+use super::flags::{PicturesArgs, RunArgs, check_percentile};
+use super::{Format, bar_of, print, shard};
+use crate::error::Result;
 use crate::runtime::activations::Observer;
 use crate::runtime::network::{Network, NetworkOptions};
 use crate::table::patches::{SAMPLED_MAX, samples};
-use crate::table::{self, Method, Thresholds};
+use crate::table::shard::Place;
+use crate::table::{self, Method, Summary, Table, Thresholds};
 use crate::write::save::{check_target, save};
 use clap::{Args, ValueEnum};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -22,6 +23,9 @@ Examples:
       --fit stretch -o nanodet.table
   The scales that change each layer's results least, instead of those of its input alone:
     calib table yolov5-lite.param train2017 --limit 300 --size 320 --method eq -o yolov5-lite.table
+
+  One of four parts of a large set, on one of four machines; calib merge --help shows all of it:
+    calib table yolov5-lite.param train2017 --size 320 --shard 1/4 -o 1.ranges
 
 The table is text as ncnn2table writes it, and serves ncnn2int8; all weights have 8 bits. To keep a layer in
 float, take its last line out or put # before it. Calibrate with pictures like those that the model will see,
@@ -40,17 +44,31 @@ pub struct TableArgs {
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
     /// How thresholds are chosen.
-    #[arg(long, value_enum, default_value_t = MethodName::Kl)]
-    pub method: MethodName,
-    /// With --method percentile: this much of the numbers other than zero is not clipped.
-    #[arg(long, value_name = "PERCENT", default_value_t = 99.99)]
-    pub percentile: f64,
+    #[command(flatten)]
+    pub method: MethodArgs,
+    /// See part I of N of the pictures only, each N-th one, and write a shard instead of a table: see calib merge.
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["method", "percentile"])]
+    pub shard: Option<Place>,
+    /// With --shard, the second round: the files that all shards of the first have written.
+    #[arg(long, value_name = "FILES", num_args = 1.., requires = "shard")]
+    pub ranges: Vec<PathBuf>,
     /// Input size, threads and preprocessing.
     #[command(flatten)]
     pub run: RunArgs,
     /// Form of the summary on standard output.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+/// How thresholds are chosen.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct MethodArgs {
+    /// How thresholds are chosen.
+    #[arg(long, value_enum, default_value_t = MethodName::Kl)]
+    pub method: MethodName,
+    /// With --method percentile: this much of the numbers other than zero is not clipped.
+    #[arg(long, value_name = "PERCENT", default_value_t = 99.99)]
+    pub percentile: f64,
 }
 
 /// Name of a [`Method`].
@@ -70,20 +88,25 @@ pub enum MethodName {
     Eq,
 }
 
-impl MethodName {
+impl MethodArgs {
+    /// Refuses what no method can do with.
+    pub(super) fn check(&self) -> Result<()> {
+        check_percentile(self.percentile)
+    }
+
     /// How thresholds follow from histograms, for [`MethodName::Eq`] those that it begins with.
-    fn method(self, percentile: f64) -> Method {
-        match self {
+    pub(super) fn method(&self) -> Method {
+        match self.method {
             MethodName::Kl | MethodName::Eq => Method::Kl,
             MethodName::Minmax => Method::MinMax,
-            MethodName::Percentile => Method::Percentile(percentile / 100.0),
+            MethodName::Percentile => Method::Percentile(self.percentile / 100.0),
             MethodName::Mse => Method::Mse,
             MethodName::Aciq => Method::Aciq,
         }
     }
 }
 
-/// Makes a table, and reports what it did on `out`.
+/// Makes a table, or a shard, and reports what it did on `out`.
 pub(super) fn run(args: &TableArgs, out: &mut dyn Write) -> Result<()> {
     check(args)?;
     let pictures = args.pictures.find()?;
@@ -92,6 +115,9 @@ pub(super) fn run(args: &TableArgs, out: &mut dyn Write) -> Result<()> {
         side: args.run.size,
         preprocess: args.run.preprocess.entries(),
     })?;
+    if let Some(place) = args.shard {
+        return shard::run(args, place, &network, &pictures, out);
+    }
     let (layers, tensors) = table::layers(network.graph());
     let observer = || Ok(Observer::new(network.graph(), &network.preprocess, &tensors)?);
     // Each picture is seen twice.
@@ -99,17 +125,28 @@ pub(super) fn run(args: &TableArgs, out: &mut dyn Write) -> Result<()> {
     let collected = table::collect(observer, &pictures, args.run.threads(), || bar.inc(1));
     bar.finish_and_clear();
     let collected = collected?;
-    let mut thresholds = table::thresholds(&layers, &collected, args.method.method(args.percentile));
-    if args.method == MethodName::Eq {
+    let mut thresholds = table::thresholds(&layers, &collected, args.method.method());
+    if args.method.method == MethodName::Eq {
         thresholds = improve(args, &network, &pictures, thresholds)?;
     }
     let (made, summary) = table::tabulate(&layers, collected, &thresholds);
-    save(&[(&args.output, made.to_text()?.as_bytes())])?;
+    finish(&made, &summary, &args.output, args.format, out)
+}
+
+/// Writes the table, and says what there is to say.
+pub(super) fn finish(
+    made: &Table,
+    summary: &Summary,
+    output: &Path,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<()> {
+    save(&[(output, made.to_text()?.as_bytes())])?;
     for skipped in &summary.skipped {
         eprintln!("left out: {}: {}", skipped.file.display(), skipped.reason);
     }
     summary.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-    print(out, args.format, &summary, || summary.to_text())
+    print(out, format, summary, || summary.to_text())
 }
 
 /// The search of [`MethodName::Eq`].
@@ -133,8 +170,6 @@ fn improve(
 fn check(args: &TableArgs) -> Result<()> {
     args.pictures.check()?;
     args.run.check()?;
-    if !(args.percentile > 0.0 && args.percentile <= 100.0) {
-        return Err(Error::Usage(format!("--percentile {}: must be above 0, to 100", args.percentile)));
-    }
+    args.method.check()?;
     check_target("--output", &args.output)
 }

@@ -5,7 +5,7 @@ use ocellus::image::Preprocess;
 use ocellus::loader::{LoadOptions, Model, load};
 use ocellus::tensor::{Data, Tensor};
 use ocellus::{Error, Result, passes};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How to read a float model.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +54,18 @@ impl Network {
     /// The network.
     pub fn graph(&self) -> &Graph {
         &self.model.graph
+    }
+}
+
+/// The files of a model: of ncnn the weights as well.
+pub fn files_named(model: &Path) -> Vec<PathBuf> {
+    let name = model.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    match &name {
+        name if name.ends_with(".param.bin") => {
+            vec![model.to_owned(), model.with_extension("").with_extension("bin")]
+        }
+        name if name.ends_with(".param") => vec![model.to_owned(), model.with_extension("bin")],
+        _ => vec![model.to_owned()],
     }
 }
 

@@ -4,9 +4,10 @@ use super::{Collected, Method};
 use crate::runtime::network::{Weighted, weighted};
 use ocellus::graph::{Graph, ValueId};
 use ocellus::tensor::Tensor;
+use serde::{Deserialize, Serialize};
 
 /// A convolution, depthwise convolution or inner product of the file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Layer {
     /// Its name in the file.
     pub name: String,
