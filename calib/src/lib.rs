@@ -14,6 +14,7 @@ pub mod convert;
 pub mod dataset;
 pub mod error;
 pub mod eval;
+pub mod hash;
 pub mod judge;
 pub mod limits;
 pub mod metrics;

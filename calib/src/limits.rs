@@ -9,6 +9,12 @@ pub const JSON_FILE_BYTES_MAX: u64 = 2 << 30;
 pub const TEXT_FILE_BYTES_MAX: u64 = 8 << 20;
 /// Largest calibration table that is read, in bytes.
 pub const TABLE_FILE_BYTES_MAX: u64 = 64 << 20;
+/// Largest file of a shard of a calibration that is read, in bytes: all counts of a thousand tensors are an eighth of it.
+pub const SHARD_FILE_BYTES_MAX: u64 = 128 << 20;
+/// Most shards of a calibration.
+pub const SHARDS_MAX: usize = 4096;
+/// Most numbers that a shard counts of a tensor; those of all shards together stay below 2⁶⁴.
+pub const SHARD_COUNT_MAX: u64 = 1 << 48;
 /// Most images of a data set.
 pub const IMAGES_MAX: usize = 2_000_000;
 /// Most annotations of a data set.
@@ -27,4 +33,5 @@ pub const DATA_YAML_LEVELS_MAX: usize = 3;
 pub const NAMES_LISTED_MAX: usize = 12;
 
 const _: () = assert!(IMAGES_MAX <= u32::MAX as usize);
+const _: () = assert!(SHARD_COUNT_MAX.checked_mul(SHARDS_MAX as u64).is_some());
 const _: () = assert!(ocellus::limits::PICTURE_SIDE_MAX as f64 <= BOX_COORDINATE_MAX);

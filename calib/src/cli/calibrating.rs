@@ -1,17 +1,15 @@
 //! What commands that calibrate a network have in common: arguments, pictures, progress, warnings.
 
-use super::preprocess::PreprocessArgs;
+use super::flags::{PicturesArgs, RunArgs, check_percentile};
 use super::within;
 use crate::dataset::Skipped;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::quantize::{Calibration, Choices, Rounding, Scheme};
 use crate::runtime::network::{Network, NetworkOptions, at_other_size};
-use crate::share::cores;
-use crate::table::{self, Method};
+use crate::table::Method;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use ocellus::graph::Graph;
-use ocellus::limits::{INPUT_SIDE_MAX, INPUT_SIDE_MIN, THREADS_MAX};
 use std::path::PathBuf;
 
 /// Below this many pictures the spread of activations is a guess.
@@ -23,18 +21,9 @@ pub struct CalibratingArgs {
     /// Float model: .onnx, or ncnn .param (with its .bin beside it).
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// Pictures, and folders of pictures, like those that the model will see.
-    #[arg(value_name = "IMAGES", required = true)]
-    pub images: Vec<PathBuf>,
-    /// Use N of the pictures, drawn by --seed.
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
-    /// Which pictures --limit draws.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-    /// Side of the model's input in pixels [default: what the model says].
-    #[arg(long, value_name = "PIXELS")]
-    pub size: Option<usize>,
+    /// The pictures.
+    #[command(flatten)]
+    pub pictures: PicturesArgs,
     /// How ranges are chosen; auto takes for each grid the method with the best ratio of signal to noise.
     #[arg(long, value_enum, default_value_t = MethodName::Auto)]
     pub method: MethodName,
@@ -59,12 +48,9 @@ pub struct CalibratingArgs {
     /// Leave biases as they are instead of making up for shifted means.
     #[arg(long)]
     pub no_bias_correction: bool,
-    /// Worker threads [default: one per core].
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-    /// How pictures are prepared.
+    /// Input size, threads and preprocessing.
     #[command(flatten)]
-    pub preprocess: PreprocessArgs,
+    pub run: RunArgs,
 }
 
 /// Name of a way to choose ranges.
@@ -111,14 +97,10 @@ pub struct Calibrated {
 impl CalibratingArgs {
     /// Refuses what could only fail after a long run.
     pub fn check(&self) -> Result<()> {
-        within("size", self.size, INPUT_SIDE_MIN, INPUT_SIDE_MAX)?;
-        within("limit", self.limit, 1, usize::MAX)?;
-        within("threads", self.threads, 1, THREADS_MAX)?;
+        self.pictures.check()?;
+        self.run.check()?;
         within("weight-bits", Some(self.weight_bits as usize), 2, 8)?;
-        match self.percentile > 0.0 && self.percentile <= 100.0 {
-            true => Ok(()),
-            false => Err(Error::Usage(format!("--percentile {}: must be above 0, to 100", self.percentile))),
-        }
+        check_percentile(self.percentile)
     }
 
     /// What the flags choose.
@@ -135,26 +117,18 @@ impl CalibratingArgs {
         }
     }
 
-    /// Worker threads.
-    pub fn threads(&self) -> usize {
-        self.threads.unwrap_or_else(cores)
-    }
-
     /// Runs the float network over the pictures.
     pub fn calibrate(&self) -> Result<Calibrated> {
         self.check()?;
-        let mut pictures = table::find(&self.images)?;
-        if let Some(limit) = self.limit {
-            pictures = table::sample(pictures, limit, self.seed);
-        }
+        let pictures = self.pictures.find()?;
         let network = Network::open(&NetworkOptions {
             model: self.model.clone(),
-            side: self.size,
-            preprocess: self.preprocess.entries(),
+            side: self.run.size,
+            preprocess: self.run.preprocess.entries(),
         })?;
         let bar = steps_bar(Calibration::steps(pictures.len()), "calibrating");
         let equalized = !self.no_equalization;
-        let made = Calibration::new(&network, &pictures, equalized, self.threads(), || bar.inc(1));
+        let made = Calibration::new(&network, &pictures, equalized, self.run.threads(), || bar.inc(1));
         bar.finish_and_clear();
         Ok(Calibrated { network, calibration: made?, pictures })
     }

@@ -4,6 +4,7 @@ use super::calibrating::Calibrated;
 use crate::dataset::classes::MapEntry;
 use crate::dataset::{Dataset, Source};
 use crate::error::Result;
+use crate::hash::Hash;
 use crate::quantize::summary::GridRow;
 use crate::quantize::{Calibration, Choices, Recipe, range, sensitivity, sites};
 use clap::Args;
@@ -92,11 +93,9 @@ pub(super) fn grids(calibration: &Calibration, choices: &Choices, float: &HashSe
     sites::groups(graph, float).into_iter().map(row).collect()
 }
 
-/// FNV-1a over the bytes of all files that can be read, in their order.
-pub(super) fn hash(files: &[PathBuf]) -> String {
-    let bytes = files.iter().filter_map(|path| std::fs::read(path).ok()).flatten();
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    format!("{hash:016x}")
+/// [`Hash`] of the bytes of all pictures that can be read, in their order.
+pub(super) fn hash(pictures: &[PathBuf]) -> String {
+    let mut hash = Hash::default();
+    pictures.iter().filter_map(|path| std::fs::read(path).ok()).for_each(|bytes| hash.add(&bytes));
+    hash.text()
 }

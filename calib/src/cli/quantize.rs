@@ -1,9 +1,10 @@
 //! `calib quantize`: arguments and the run.
 
 use super::calibrating::{Calibrated, CalibratingArgs, steps_bar};
+use super::flags::check_share;
 use super::measuring::{AnnotatedArgs, COMPARED_MAX, ROUNDS, grids, hash, outputs, shared_pictures};
 use super::{Format, print};
-use crate::convert::{FileSize, files_named};
+use crate::convert::FileSize;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::judge::Judge;
@@ -11,7 +12,7 @@ use crate::quantize::aware::{Bound, Found, Notes, Search};
 use crate::quantize::summary::{Accuracy, Summary};
 use crate::quantize::{Calibration, Choices, Recipe, artifact, sensitivity};
 use crate::runtime::latency;
-use crate::runtime::network::{size_of, weighted};
+use crate::runtime::network::{files_named, size_of, weighted};
 use crate::write::save::{check_target, save};
 use crate::write::sizes::{Written, for_any_size};
 use clap::Args;
@@ -96,7 +97,7 @@ pub(super) fn run(args: &QuantizeArgs, out: &mut dyn Write) -> Result<()> {
     }
     let recipe = done.calibration.recipe_of(&whole, &float);
     summary.int8_macs = int8_share(&done.calibration, &float);
-    let (outputs_db, far) = outputs(&done, &recipe, args.calibrating.threads())?;
+    let (outputs_db, far) = outputs(&done, &recipe, args.calibrating.run.threads())?;
     summary.outputs_db = outputs_db;
     warnings.extend(far);
     let written = files(args, &done, &choices, &float, &recipe)?;
@@ -130,9 +131,7 @@ fn check(args: &QuantizeArgs) -> Result<()> {
         check_target(flag, path)?;
     }
     for (flag, value) in [("max-drop", args.max_drop), ("min-int8", args.min_int8)] {
-        if !(0.0..=1.0).contains(&value) {
-            return Err(Error::Usage(format!("--{flag} {value}: must be 0 to 1")));
-        }
+        check_share(flag, value)?;
     }
     Ok(())
 }
@@ -171,7 +170,8 @@ fn measure(
     summary: &mut Summary,
 ) -> Result<bool> {
     let network = &done.calibration.network;
-    let judge = Judge::new(dataset, &args.annotated.class_map, &network.model, args.calibrating.threads())?;
+    let judge =
+        Judge::new(dataset, &args.annotated.class_map, &network.model, args.calibrating.run.threads())?;
     let judged = |model: &Model| {
         let bar = steps_bar(dataset.images.len(), "measuring");
         let verdict = judge.judge(model, || bar.inc(1));
@@ -202,7 +202,7 @@ fn restore(
     let calibration = &done.calibration;
     let few: Vec<PathBuf> = done.pictures.iter().take(COMPARED_MAX / 2).cloned().collect();
     let bar = steps_bar(weighted(calibration.network.graph()).count(), "layers");
-    let threads = args.calibrating.threads();
+    let threads = args.calibrating.run.threads();
     let costs = sensitivity::layers(calibration, whole, &few, threads, || bar.inc(1));
     bar.finish_and_clear();
     summary.layers = costs?;

@@ -93,7 +93,7 @@ fn gather(args: &ReportArgs, done: &Calibrated, dataset: Option<&Dataset>) -> Re
     }
     warnings.extend(dataset.and_then(|dataset| shared_pictures(dataset, &done.pictures)));
     warnings.extend(busy());
-    warnings.extend(outputs(done, &whole, calibrating.threads())?.1);
+    warnings.extend(outputs(done, &whole, calibrating.run.threads())?.1);
     let stem = calibrating.model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let artifact = PathBuf::from(format!("{stem}-int8.onnx"));
     let written = for_any_size(&done.at_other_size(calibrating), |other| {
@@ -106,7 +106,7 @@ fn gather(args: &ReportArgs, done: &Calibrated, dataset: Option<&Dataset>) -> Re
         Some(dataset) => dataset.images.iter().map(|image| image.path.clone()).collect(),
         None => done.pictures.clone(),
     };
-    let folders = calibrating.images.iter().map(|path| path.display().to_string()).collect();
+    let folders = calibrating.pictures.images.iter().map(|path| path.display().to_string()).collect();
     let data = PageData {
         title: format!("{stem} in int8"),
         model: calibrating.model.display().to_string(),
@@ -223,7 +223,7 @@ fn files(args: &CalibratingArgs, written: &Files) -> Vec<FileRow> {
 
 /// Accuracy of both models, with intervals.
 fn accuracy(args: &ReportArgs, dataset: &Dataset, models: &[Model; 2]) -> Result<Accuracy> {
-    let judge = Judge::new(dataset, &args.annotated.class_map, &models[0], args.calibrating.threads())?;
+    let judge = Judge::new(dataset, &args.annotated.class_map, &models[0], args.calibrating.run.threads())?;
     let judged = |model: &Model| {
         let bar = steps_bar(dataset.images.len(), "measuring");
         let verdict = judge.judge(model, || bar.inc(1));

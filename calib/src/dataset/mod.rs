@@ -10,7 +10,7 @@ mod yolo;
 
 pub use names::read_names;
 pub(crate) use picture::has_picture_name;
-pub(crate) use read::read_text;
+pub(crate) use read::{read_bytes, read_text};
 pub use results::{CocoResult, read_results, write_results};
 
 use crate::error::{Error, Result};

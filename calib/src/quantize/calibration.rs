@@ -1,6 +1,5 @@
 //! What pictures show of a network, and the recipe that follows from it.
 
-use super::patches::{Patches, Sample, samples};
 use super::recipe::{Layer8, Recipe};
 use super::scheme::Scheme;
 use super::sites::{self, Group};
@@ -9,15 +8,13 @@ use crate::dataset::Skipped;
 use crate::error::{Error, Result};
 use crate::runtime::activations::Observer;
 use crate::runtime::network::{Network, Weighted, weighted};
+use crate::table::patches::{Patches, SAMPLED_MAX, Sample, samples};
 use crate::table::{self, Collected, Histogram, Method};
 use ocellus::graph::{Graph, ValueId};
 use ocellus::passes;
 use ocellus::tensor::Quant;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-
-/// Most pictures that layers' inputs are sampled from.
-const SAMPLED_MAX: usize = 256;
 
 /// How weights become codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -85,7 +82,7 @@ impl Calibration {
     ) -> Result<Self> {
         let mut network = network.clone();
         network.model.graph = simple(network.graph())?;
-        let few = spread_out(pictures, SAMPLED_MAX);
+        let few = table::spread_out(pictures, SAMPLED_MAX);
         let mut samples = samples(&network, &few, threads, &progress)?;
         let equalization = equalized.then(|| equalize::equalize(network.graph(), &mut samples));
         if let Some(recipe) = &equalization {
@@ -210,12 +207,6 @@ fn simple(graph: &Graph) -> ocellus::Result<Graph> {
 
 fn has_rows(patches: &&Patches) -> bool {
     patches.rows().len() > 0
-}
-
-/// `count` of the pictures at equal distances.
-fn spread_out(pictures: &[PathBuf], count: usize) -> Vec<PathBuf> {
-    let count = count.min(pictures.len());
-    (0..count).map(|i| pictures[i * pictures.len() / count].clone()).collect()
 }
 
 /// Pictures of a single colour say nothing of how numbers are spread: a model calibrated on them is broken.

@@ -1,6 +1,6 @@
 //! Post-training quantization: from a float network and pictures to int8 weights, and grids for its tensors.
 //!
-//! A [`Calibration`] is what the pictures show of a network: it samples what its layers read ([`patches`]), evens out
+//! A [`Calibration`] is what the pictures show of a network: it samples what its layers read, evens out
 //! its channels by that ([`equalize`]), and counts how its tensors are spread. A [`Recipe`] is everything chosen from
 //! that under a [`Scheme`]: [`sites`] says which tensors become codes and which share a grid, [`range`] how far the
 //! codes of a grid reach, [`rounding`] which code each weight becomes, [`bias`] makes up for what the mean of a
@@ -13,7 +13,6 @@ pub mod aware;
 pub mod bias;
 mod calibration;
 pub mod equalize;
-pub mod patches;
 pub mod range;
 mod recipe;
 pub mod rounding;

@@ -1,11 +1,13 @@
 //! The layers of a table, by the names that they have in the model file.
 
+use super::{Collected, Method};
 use crate::runtime::network::{Weighted, weighted};
 use ocellus::graph::{Graph, ValueId};
 use ocellus::tensor::Tensor;
+use serde::{Deserialize, Serialize};
 
 /// A convolution, depthwise convolution or inner product of the file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Layer {
     /// Its name in the file.
     pub name: String,
@@ -13,6 +15,23 @@ pub struct Layer {
     pub tensor: usize,
     /// Largest magnitude of its weights: one per output channel, of a grouped convolution one per group.
     pub weight_absmax: Vec<f32>,
+}
+
+/// Magnitudes of a layer's numbers that its codes reach to; what is above is clipped. Zero: there is no scale.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Thresholds {
+    /// Of its input.
+    pub input: f32,
+    /// Of its weights, as [`Layer::weight_absmax`].
+    pub weights: Vec<f32>,
+}
+
+/// What `method` says of each layer; weights are not clipped.
+pub fn thresholds(layers: &[Layer], collected: &Collected, method: Method) -> Vec<Thresholds> {
+    let inputs: Vec<f32> =
+        collected.histograms.iter().map(|h| method.threshold(h, collected.pictures)).collect();
+    let of = |layer: &Layer| Thresholds { input: inputs[layer.tensor], weights: layer.weight_absmax.clone() };
+    layers.iter().map(of).collect()
 }
 
 /// The weighted layers of `graph`, and the tensors that they read.

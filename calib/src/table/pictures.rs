@@ -60,6 +60,12 @@ pub fn sample(mut pictures: Vec<PathBuf>, limit: usize, seed: u64) -> Vec<PathBu
     pictures
 }
 
+/// `count` of the pictures at equal distances.
+pub fn spread_out(pictures: &[PathBuf], count: usize) -> Vec<PathBuf> {
+    let count = count.min(pictures.len());
+    (0..count).map(|i| pictures[i * pictures.len() / count].clone()).collect()
+}
+
 /// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
 pub(crate) fn next_random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);

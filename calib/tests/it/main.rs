@@ -9,6 +9,7 @@ mod page;
 mod quantize;
 mod report;
 mod select;
+mod shards;
 mod table;
 mod temp_dir;
 mod tiny;

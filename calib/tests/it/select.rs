@@ -53,6 +53,12 @@ fn the_best_within_the_bounds_wins() {
     // One of two objects: recall up to 0.5, that is 51 of 101 points.
     assert!((made["models"][1]["map50"].as_f64().unwrap() - 51.0 / 101.0).abs() < 1e-9, "{made}");
     assert!(made["models"][1]["ms"].as_f64().unwrap() > 0.0);
+
+    // Pictures that are prepared as all but black show nothing.
+    let black = ["--norm", "1e-9", "--format", "json"];
+    let output = select(&[&[&*good, "--annotations", &annotations][..], &black].concat());
+    let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(made["models"][0]["map50"], 0.0, "{made}");
 }
 
 #[test]
