@@ -6,6 +6,7 @@ mod names;
 mod picture;
 mod read;
 mod results;
+pub mod training;
 mod yolo;
 
 pub use names::read_names;

@@ -1,10 +1,11 @@
 //! What weighted layers read, position by position: a sample of it over many pictures.
 
 use crate::error::Result;
+use crate::random::next_random;
 use crate::runtime::activations::Observer;
 use crate::runtime::network::{Network, weighted};
 use crate::share::share;
-use crate::table::{next_random, skip};
+use crate::table::skip;
 use ocellus::graph::{Graph, Node, Op, ValueId, WindowAttrs};
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -18,7 +18,6 @@ pub use collect::{Collected, collect};
 pub use histogram::Histogram;
 pub use layers::{Layer, layers};
 pub use method::Method;
-pub(crate) use pictures::next_random;
 pub use pictures::{find, sample};
 pub use report::{LayerRow, Summary, tabulate};
 
