@@ -12,3 +12,4 @@ mod select;
 mod table;
 mod temp_dir;
 mod tiny;
+mod training_data;
