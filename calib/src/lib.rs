@@ -8,6 +8,7 @@
 //! differs between two models: [`compare`]; `calib select` chooses among several: [`select`]. [`runtime`] is the
 //! only place that knows how a model is opened.
 
+pub mod anchors;
 pub mod augment;
 pub mod cli;
 pub mod compare;

@@ -11,6 +11,7 @@ mod params;
 mod place;
 mod resize;
 mod rotate;
+pub mod sheet;
 
 pub use params::Augment;
 pub use resize::{letterboxed, resized, shrunk};

@@ -1,6 +1,6 @@
 //! What training needs to be right: pictures that are there and have pixels, boxes inside them.
 
-use super::{Dataset, Findings, Image, picture};
+use super::{Findings, Image, picture};
 use crate::error::{Error, Result};
 use crate::limits::BOX_OUTSIDE_MAX;
 use crate::share::{cores, share};
@@ -28,31 +28,29 @@ pub(super) fn sizes(images: &[Image], findings: &mut Findings) -> Result<Vec<Opt
     Ok(sizes)
 }
 
-/// Notes pictures that were left out while the data set was read.
-pub(super) fn note_skipped(dataset: &Dataset, findings: &mut Findings) -> Result<()> {
-    for skipped in &dataset.skipped {
-        findings.note(Error::bad_data(&skipped.file, &skipped.reason))?;
-    }
-    Ok(())
-}
-
-/// Corners of `bbox` (left, top, width, height) in a picture of `size` (width, height), or what is wrong with it. What
-/// rounding may put outside is cut off.
-pub(super) fn corners([left, top, width, height]: [f64; 4], size: [u32; 2]) -> Result<[f32; 4], String> {
-    let picture = size.map(f64::from);
+/// `bbox` (left, top, width, height) without what rounding may have put outside a picture of `size` (width, height), or
+/// what is wrong with it.
+pub(super) fn cut(bbox: [f64; 4], size: [u32; 2]) -> Result<[f64; 4], String> {
+    let [left, top, width, height] = bbox;
     let shown = || format!("box [{left}, {top}, {}, {}]", left + width, top + height);
     if width <= 0.0 || height <= 0.0 {
         return Err(format!("{} has no area", shown()));
     }
+    let picture = size.map(f64::from);
     let [pixels, share] = BOX_OUTSIDE_MAX;
-    let cut = |corner: f64, axis: usize| {
+    let inside = |corner: f64, axis: usize| {
         let slack = pixels.max(share * picture[axis]);
         let inside = corner.clamp(0.0, picture[axis]);
-        ((corner - inside).abs() <= slack).then_some(inside as f32)
+        ((corner - inside).abs() <= slack).then_some(inside)
     };
-    let ends = [cut(left, 0), cut(top, 1), cut(left + width, 0), cut(top + height, 1)];
-    match ends {
-        [Some(x0), Some(y0), Some(x1), Some(y1)] if x0 < x1 && y0 < y1 => Ok([x0, y0, x1, y1]),
+    match [inside(left, 0), inside(top, 1), inside(left + width, 0), inside(top + height, 1)] {
+        // Left as it is, so that no box changes by rounding.
+        [Some(x0), Some(y0), Some(x1), Some(y1)]
+            if [x0, y0, x1, y1] == [left, top, left + width, top + height] =>
+        {
+            Ok(bbox)
+        }
+        [Some(x0), Some(y0), Some(x1), Some(y1)] if x0 < x1 && y0 < y1 => Ok([x0, y0, x1 - x0, y1 - y0]),
         _ => Err(format!("{} reaches out of the picture of {}x{}", shown(), size[0], size[1])),
     }
 }
@@ -63,8 +61,8 @@ mod tests {
 
     #[test]
     fn boxes_are_cut_by_little_and_refused_by_more() {
-        let of = |bbox| corners(bbox, [400, 100]);
-        assert_eq!(of([10.0, 20.0, 30.0, 40.0]), Ok([10.0, 20.0, 40.0, 60.0]));
+        let of = |bbox| cut(bbox, [400, 100]);
+        assert_eq!(of([10.0, 20.0, 30.0, 40.0]), Ok([10.0, 20.0, 30.0, 40.0]));
         // 1 % of 400 columns is 4; of 100 rows it is less than two.
         assert_eq!(of([-4.0, -2.0, 408.0, 104.0]), Ok([0.0, 0.0, 400.0, 100.0]));
         for (bbox, expected) in [

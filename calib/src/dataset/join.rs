@@ -1,10 +1,10 @@
 //! Data sets as a description says, checked and joined.
 
-use super::check::{corners, note_skipped, sizes};
 use super::classes::{listed, position, same};
 use super::description::{Description, Part, Unlabelled};
 use super::training::{Labelled, Origin, Picture, TrainingSet};
-use super::{Category, Dataset, Findings, Format, Source};
+use super::whole::Whole;
+use super::{Category, Findings, Format, Source};
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -16,6 +16,21 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// A data set on its own.
+    ///
+    /// # Errors
+    /// It cannot be read at all.
+    pub fn read(source: Source<'_>, format: Format, unlabelled: Unlabelled) -> Result<Self> {
+        let mut findings = Findings::gathering();
+        let whole = Whole::read(source, format, unlabelled, &mut findings)?;
+        Ok(Checked { set: TrainingSet::of(whole, &source.annotations.display().to_string()), findings })
+    }
+
+    /// The pictures and boxes, and the faults of the others: for whoever shows both.
+    pub fn into_parts(self) -> (TrainingSet, Findings) {
+        (self.set, self.findings)
+    }
+
     /// The faults that were found.
     pub fn findings(&self) -> &Findings {
         &self.findings
@@ -63,60 +78,50 @@ fn add(description: &Description, part: &Part, set: &mut TrainingSet, findings: 
     let format = part.format.map_or_else(|| Format::of(&annotations), Ok)?;
     let names = part.names.as_deref();
     let source = Source { annotations: &annotations, images: images.as_deref(), names, limit: None };
-    let dataset = Dataset::read(source, format, findings)?;
-    note_skipped(&dataset, findings)?;
-    if dataset.images.is_empty() {
+    let whole = Whole::read(source, format, part.unlabelled, findings)?;
+    if whole.sizes.is_empty() {
         return Ok(());
     }
     let wrong = |what: String| Error::bad_data(&description.path, format!("{}: {what}", part.name()));
-    let meanings = meanings(&dataset.categories, &description.classes, part).map_err(wrong)?;
+    let meanings = meanings(&whole.dataset.categories, &description.classes, part).map_err(wrong)?;
     let known = known(&meanings, &description.classes, part).map_err(wrong)?;
-    let origin = set.origins.len() as u32;
-    set.origins.push(Origin { name: part.name(), known, repeat: part.repeat });
-    let first = add_pictures(&dataset, part, origin, set, findings)?;
-    for annotation in &dataset.annotations {
-        let (image, meaning) = (annotation.image as usize, meanings[annotation.category as usize]);
-        let Some(picture) = first[image] else { continue };
-        let picture = &mut set.pictures[picture];
-        match corners(annotation.bbox, picture.size) {
-            Err(what) => {
-                let labels = dataset.images[image].labels.as_deref().unwrap_or(&picture.path);
-                findings.note(annotation.place.fault(labels, &what))?;
-            }
-            Ok(corners) => {
-                let class = match meaning {
-                    Meaning::Background => continue,
-                    Meaning::Class(class) if !annotation.crowd => Some(class),
-                    _ => None,
-                };
-                picture.boxes.push(Labelled { class, corners });
-            }
-        }
-    }
+    append(set, whole, Origin { name: part.name(), known, repeat: part.repeat }, &meanings);
     Ok(())
 }
 
-/// Adds the pictures that have no fault. For each of the data set's, its index in `set`.
-fn add_pictures(
-    dataset: &Dataset,
-    part: &Part,
-    origin: u32,
-    set: &mut TrainingSet,
-    findings: &mut Findings,
-) -> Result<Vec<Option<usize>>> {
-    let mut places = Vec::with_capacity(dataset.images.len());
-    for (image, size) in dataset.images.iter().zip(sizes(&dataset.images, findings)?) {
-        let lost = image.labels.is_none() && part.unlabelled == Unlabelled::Fault;
-        if lost {
-            let what = "no label file; if such pictures show no objects, say unlabelled = \"background\"";
-            findings.note(Error::bad_data(&image.path, what))?;
-        }
-        places.push(size.filter(|_| !lost).map(|size| {
-            set.pictures.push(Picture { path: image.path.clone(), size, origin, boxes: Vec::new() });
-            set.pictures.len() - 1
-        }));
+/// Adds the pictures and boxes of a data set.
+fn append(set: &mut TrainingSet, whole: Whole, origin: Origin, meanings: &[Meaning]) {
+    let (first, number) = (set.pictures.len(), set.origins.len() as u32);
+    set.origins.push(origin);
+    let Whole { dataset, sizes } = whole;
+    set.pictures.extend(dataset.images.into_iter().zip(sizes).map(|(image, size)| Picture {
+        path: image.path,
+        size,
+        origin: number,
+        boxes: Vec::new(),
+    }));
+    for annotation in dataset.annotations {
+        let class = match meanings[annotation.category as usize] {
+            Meaning::Background => continue,
+            Meaning::Class(class) if !annotation.crowd => Some(class),
+            _ => None,
+        };
+        let [left, top, width, height] = annotation.bbox;
+        let corners = [left, top, left + width, top + height].map(|x| x as f32);
+        set.pictures[first + annotation.image as usize].boxes.push(Labelled { class, corners });
     }
-    Ok(places)
+}
+
+impl TrainingSet {
+    /// A data set on its own, under its own classes.
+    pub fn of(whole: Whole, name: &str) -> Self {
+        let classes: Vec<String> = whole.dataset.categories.iter().map(|c| c.name.clone()).collect();
+        let meanings: Vec<Meaning> = (0..classes.len() as u32).map(Meaning::Class).collect();
+        let origin = Origin { name: name.to_owned(), known: vec![true; classes.len()], repeat: 1 };
+        let mut set = TrainingSet { classes, ..TrainingSet::default() };
+        append(&mut set, whole, origin, &meanings);
+        set
+    }
 }
 
 /// What each class of the data set is to the model.
