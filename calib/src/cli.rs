@@ -1,8 +1,11 @@
 //! The command line of `calib`: arguments, what they mean, and the run.
 
+mod anchors;
 mod calibrating;
 mod compare;
 mod convert;
+mod data;
+mod dataset;
 mod flags;
 mod measuring;
 mod merge;
@@ -14,9 +17,14 @@ mod sensitivity;
 mod shard;
 mod table;
 
+pub use anchors::AnchorsArgs;
 pub use compare::{CompareArgs, PrecisionName};
 pub use convert::{ConvertArgs, HeadsName};
-pub use flags::{DatasetArgs, PicturesArgs, RunArgs};
+pub use data::{DataArgs, PartName};
+pub use dataset::{
+    ConvertArgs as DatasetConvertArgs, DatasetArgs, DatasetCommand, PreviewArgs, SplitArgs, StatsArgs,
+};
+pub use flags::{EvalSetArgs, PicturesArgs, RunArgs};
 pub use measuring::AnnotatedArgs;
 pub use merge::MergeArgs;
 pub use preprocess::PreprocessArgs;
@@ -110,6 +118,15 @@ pub enum Command {
     /// Calibrates as `calib quantize` does and measures the float and the int8 model; it writes the page only.
     #[command(after_long_help = report_page::EXAMPLES)]
     Report(Box<ReportArgs>),
+    /// Check, count, convert, split or draw annotated pictures.
+    #[command(after_long_help = dataset::EXAMPLES)]
+    Dataset(Box<DatasetArgs>),
+    /// Choose anchors for the boxes of a data set.
+    ///
+    /// Clusters of the boxes' widths and heights (k-means), then a thousand random changes of which those stay that serve the
+    /// boxes better.
+    #[command(after_long_help = anchors::EXAMPLES)]
+    Anchors(Box<AnchorsArgs>),
 }
 
 const EVAL_EXAMPLES: &str = "\
@@ -138,7 +155,7 @@ pub struct EvalArgs {
     pub from_detections: Option<PathBuf>,
     /// The annotated pictures.
     #[command(flatten)]
-    pub dataset: DatasetArgs,
+    pub dataset: EvalSetArgs,
     /// Engine that runs the model.
     #[arg(long, value_enum, default_value_t = Engine::Native)]
     pub engine: Engine,
@@ -189,6 +206,8 @@ pub fn run(cli: &Cli, out: &mut dyn Write) -> Result<()> {
         Command::Quantize(args) => quantize::run(args, out),
         Command::Sensitivity(args) => sensitivity::run(args, out),
         Command::Report(args) => report_page::run(args, out),
+        Command::Dataset(args) => dataset::run(args, out),
+        Command::Anchors(args) => anchors::run(args, out),
     }
 }
 
@@ -222,6 +241,11 @@ fn print(
             serde_json::to_string_pretty(report).map_err(|e| Error::io("standard output", e.into()))? + "\n"
         }
     };
+    say(out, &text)
+}
+
+/// Prints text.
+fn say(out: &mut dyn Write, text: &str) -> Result<()> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever closed the pipe has read enough.
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("standard output", e)),

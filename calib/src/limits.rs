@@ -29,6 +29,17 @@ pub const BOX_COORDINATE_MAX: f64 = 1e7;
 pub const YOLO_COORDINATE_SLACK: f64 = 1e-3;
 /// How many folders above the labels are searched for `data.yaml`.
 pub const DATA_YAML_LEVELS_MAX: usize = 3;
+/// Most data sets of a description.
+pub const SOURCES_MAX: usize = 1000;
+/// Most times that a picture is seen in an epoch.
+pub const REPEAT_MAX: u32 = 100;
+/// Most faults of a data set that are kept to be listed.
+pub const FINDINGS_MAX: usize = 1000;
+/// How deep the elements of an XML label file may lie inside each other.
+pub const XML_DEPTH_MAX: usize = 64;
+/// How far a box may reach out of its picture, in pixels and, if that is more, in parts of the picture's side: labels are
+/// rounded, and pictures scaled after they were labelled.
+pub const BOX_OUTSIDE_MAX: [f64; 2] = [2.0, 0.01];
 /// Most names that one error message lists.
 pub const NAMES_LISTED_MAX: usize = 12;
 

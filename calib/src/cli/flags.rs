@@ -69,7 +69,7 @@ impl RunArgs {
 
 /// Annotated pictures that a command is about.
 #[derive(Debug, Args)]
-pub struct DatasetArgs {
+pub struct EvalSetArgs {
     /// COCO annotation file, or YOLO folder.
     #[arg(long, value_name = "JSON|DIR")]
     pub annotations: PathBuf,
@@ -87,7 +87,7 @@ pub struct DatasetArgs {
     pub class_map: Vec<MapEntry>,
 }
 
-impl DatasetArgs {
+impl EvalSetArgs {
     /// Refuses what could only fail after a long run.
     pub(super) fn check(&self) -> Result<()> {
         within("limit", self.limit, 1, usize::MAX)

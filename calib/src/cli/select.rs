@@ -1,6 +1,6 @@
 //! `calib select`: arguments and the run.
 
-use super::flags::{DatasetArgs, RunArgs};
+use super::flags::{EvalSetArgs, RunArgs};
 use super::{Format, bar_of, print};
 use crate::dataset::classes::Classes;
 use crate::dataset::{Dataset, Skipped};
@@ -37,7 +37,7 @@ pub struct SelectArgs {
     pub models: Vec<PathBuf>,
     /// The annotated pictures.
     #[command(flatten)]
-    pub dataset: DatasetArgs,
+    pub dataset: EvalSetArgs,
     /// What decides.
     #[arg(long, value_enum, default_value_t = Metric::Map)]
     pub metric: Metric,

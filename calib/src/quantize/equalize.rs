@@ -211,7 +211,7 @@ mod tests {
 
     /// Numbers from −1 to 1 that look random.
     fn random(state: &mut u64) -> f32 {
-        (crate::table::next_random(state) >> 40) as f32 / (1 << 23) as f32 - 1.0
+        (crate::random::next_random(state) >> 40) as f32 / (1 << 23) as f32 - 1.0
     }
 
     /// A network that grows; the channels of its layers reach very differently far.

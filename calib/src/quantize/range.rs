@@ -92,7 +92,7 @@ mod tests {
     /// would make them.
     fn numbers(count: usize, middle: f32, low: f32) -> Vec<f32> {
         let mut state = 3u64;
-        let mut even = || (crate::table::next_random(&mut state) >> 40) as f32 / (1 << 24) as f32 - 0.5;
+        let mut even = || (crate::random::next_random(&mut state) >> 40) as f32 / (1 << 24) as f32 - 0.5;
         (0..count).map(|_| ((0..16).map(|_| even()).sum::<f32>() + middle).max(low)).collect()
     }
 

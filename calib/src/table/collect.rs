@@ -8,6 +8,9 @@ use crate::share::share;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+/// A picture that cannot be read, and its place among all.
+pub type SkippedAt = (usize, Skipped);
+
 /// What was seen of the tensors.
 #[derive(Clone, Debug)]
 pub struct Collected {
@@ -23,7 +26,7 @@ pub struct Collected {
 struct Part<T> {
     observer: Observer,
     seen: T,
-    skipped: Vec<(usize, Skipped)>,
+    skipped: Vec<SkippedAt>,
 }
 
 /// Runs observers, which `make` gives, over the pictures twice, on `threads` threads; calls `progress` after each
@@ -92,7 +95,7 @@ pub fn reach(
     pictures: &[PathBuf],
     threads: usize,
     progress: impl Fn() + Sync,
-) -> Result<(Vec<Range>, Vec<(usize, Skipped)>)> {
+) -> Result<(Vec<Range>, Vec<SkippedAt>)> {
     let new = || {
         let observer = make()?;
         Ok(Part { seen: vec![(0f32, 0f32); observer.tensors()], observer, skipped: Vec::new() })

@@ -201,7 +201,7 @@ impl Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::next_random;
+    use crate::random::next_random;
     use ocellus::graph::{Op, WindowAttrs};
     use ocellus::tensor::{Data, Shape, Tensor};
 

@@ -20,11 +20,10 @@ pub mod shard;
 pub mod text;
 
 pub(crate) use collect::skip;
-pub use collect::{Collected, collect, count, reach, without};
+pub use collect::{Collected, SkippedAt, collect, count, reach, without};
 pub use histogram::{Histogram, Range};
 pub use layers::{Layer, Thresholds, layers, thresholds};
 pub use method::Method;
-pub(crate) use pictures::next_random;
 pub use pictures::{find, sample, spread_out};
 pub use report::{LayerRow, Summary, tabulate};
 

@@ -1,7 +1,8 @@
 //! What weighted layers read, position by position: a sample of it over many pictures.
 
-use super::{next_random, skip};
+use super::skip;
 use crate::error::Result;
+use crate::random::next_random;
 use crate::runtime::activations::Observer;
 use crate::runtime::network::{Network, weighted};
 use crate::share::share;

@@ -13,3 +13,4 @@ mod shards;
 mod table;
 mod temp_dir;
 mod tiny;
+mod training_data;
