@@ -22,7 +22,7 @@ pub mod text;
 pub(crate) use collect::skip;
 pub use collect::{Collected, collect, count, reach, without};
 pub use histogram::{Histogram, Range};
-pub use layers::{Layer, Thresholds, layers, thresholds};
+pub use layers::{Layer, Thresholds, absmax_of_parts, layers, thresholds};
 pub use method::Method;
 pub(crate) use pictures::next_random;
 pub use pictures::{find, sample, spread_out};
