@@ -20,7 +20,7 @@ pub mod shard;
 pub mod text;
 
 pub(crate) use collect::skip;
-pub use collect::{Collected, collect, count, reach, without};
+pub use collect::{Collected, Reached, collect, count, reach, without};
 pub use histogram::{Histogram, Range};
 pub use layers::{Layer, Thresholds, absmax_of_parts, layers, thresholds};
 pub use method::Method;
