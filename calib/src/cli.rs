@@ -16,6 +16,7 @@ mod select;
 mod sensitivity;
 mod shard;
 mod table;
+mod winner;
 
 pub use anchors::AnchorsArgs;
 pub use compare::{CompareArgs, PrecisionName};
@@ -33,6 +34,7 @@ pub use report_page::ReportArgs;
 pub use select::SelectArgs;
 pub use sensitivity::SensitivityArgs;
 pub use table::{MethodArgs, MethodName, TableArgs};
+pub use winner::WinnerArgs;
 
 use crate::dataset::classes::Classes;
 use crate::dataset::{Dataset, Skipped, read_results, write_results};
@@ -97,7 +99,8 @@ pub enum Command {
     Compare(Box<CompareArgs>),
     /// Choose the most accurate of several models within bounds of time and size.
     ///
-    /// Measures each as `calib eval` does, its time of inference, and the bytes of its files.
+    /// Measures each as `calib eval` does, its time of inference, and the bytes of its files; with --quantize the best
+    /// one is then made int8.
     #[command(after_long_help = select::EXAMPLES)]
     Select(Box<SelectArgs>),
     /// Make the int8 model of a float model: QDQ ONNX, or ncnn's int8.

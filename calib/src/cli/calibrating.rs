@@ -4,13 +4,14 @@ use super::flags::{PicturesArgs, RunArgs, check_percentile};
 use super::within;
 use crate::dataset::Skipped;
 use crate::error::Result;
-use crate::quantize::{Calibration, Choices, Rounding, Scheme};
+use crate::quantize::imported::{Imported, import};
+use crate::quantize::{Calibration, Choices, Rounding, Scheme, simple};
 use crate::runtime::network::{Network, NetworkOptions, at_other_size};
-use crate::table::Method;
+use crate::table::{Method, Table};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use ocellus::graph::Graph;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Below this many pictures the spread of activations is a guess.
 const PICTURES_FEW: usize = 100;
@@ -24,6 +25,9 @@ pub struct CalibratingArgs {
     /// The pictures.
     #[command(flatten)]
     pub pictures: PicturesArgs,
+    /// Ranges from this calibration table (ncnn's format) for the layers that it names. Channels then stay as they are.
+    #[arg(long, value_name = "FILE")]
+    pub table: Option<PathBuf>,
     /// How ranges are chosen; auto takes for each grid the method with the best ratio of signal to noise.
     #[arg(long, value_enum, default_value_t = MethodName::Auto)]
     pub method: MethodName,
@@ -92,6 +96,8 @@ pub struct Calibrated {
     pub calibration: Calibration,
     /// The pictures, also those that cannot be read.
     pub pictures: Vec<PathBuf>,
+    /// What --table says.
+    pub imported: Imported,
 }
 
 impl CalibratingArgs {
@@ -117,6 +123,11 @@ impl CalibratingArgs {
         }
     }
 
+    /// Whether channels are evened out. A table speaks of them as they are.
+    pub fn equalizes(&self) -> bool {
+        !self.no_equalization && self.table.is_none()
+    }
+
     /// Runs the float network over the pictures.
     pub fn calibrate(&self) -> Result<Calibrated> {
         self.check()?;
@@ -126,18 +137,32 @@ impl CalibratingArgs {
             side: self.run.size,
             preprocess: self.run.preprocess.entries(),
         })?;
-        let bar = steps_bar(Calibration::steps(pictures.len()), "calibrating");
-        let equalized = !self.no_equalization;
-        let made = Calibration::new(&network, &pictures, equalized, self.run.threads(), || bar.inc(1));
-        bar.finish_and_clear();
-        Ok(Calibrated { network, calibration: made?, pictures })
+        // A table that does not fit is to be found before the long run.
+        let imported =
+            self.table.as_deref().map(|path| import(path, &Table::read(path)?, &simple(network.graph())?));
+        let imported = imported.transpose()?;
+        let mut done = Calibrated::new(network, pictures, self.equalizes(), self.run.threads())?;
+        if let Some(mut imported) = imported {
+            done.calibration.impose(&imported.thresholds);
+            imported.warnings.extend(imported.picture_warning(&done.calibration));
+            done.imported = imported;
+        }
+        Ok(done)
     }
 }
 
 impl Calibrated {
-    /// The calibrated network at another size; or in words, why there is none.
-    pub fn at_other_size(&self, args: &CalibratingArgs) -> std::result::Result<Graph, String> {
-        let graph = at_other_size(&args.model, self.network.graph())?;
+    /// Runs the float network over the pictures; `equalized`: evens out its channels.
+    pub fn new(network: Network, pictures: Vec<PathBuf>, equalized: bool, threads: usize) -> Result<Self> {
+        let bar = steps_bar(Calibration::steps(pictures.len()), "calibrating");
+        let made = Calibration::new(&network, &pictures, equalized, threads, || bar.inc(1));
+        bar.finish_and_clear();
+        Ok(Calibrated { network, calibration: made?, pictures, imported: Imported::default() })
+    }
+
+    /// The calibrated network, which was read from `model`, at another size; or in words, why there is none.
+    pub fn at_other_size(&self, model: &Path) -> std::result::Result<Graph, String> {
+        let graph = at_other_size(model, self.network.graph())?;
         self.calibration.at_size_of(&graph).map_err(|e| e.to_string())
     }
 
@@ -147,7 +172,7 @@ impl Calibrated {
         for Skipped { file, reason } in skipped {
             eprintln!("left out: {}: {reason}", file.display());
         }
-        let mut warnings = Vec::new();
+        let mut warnings = self.imported.warnings.clone();
         if *pictures < PICTURES_FEW {
             warnings.push(format!(
                 "{pictures} pictures are few: activations of others may reach further; give {PICTURES_FEW} or more"

@@ -73,7 +73,7 @@ pub(super) fn outputs(
 pub(super) fn grids(calibration: &Calibration, choices: &Choices, float: &HashSet<usize>) -> Vec<GridRow> {
     let graph = calibration.network.graph();
     let row = |group: sites::Group| {
-        let (method, grid) = calibration.grid(&group, choices);
+        let (chosen, grid) = calibration.grid(&group, choices);
         let histograms = calibration.histograms_of(&group);
         let (low, high) = grid.range();
         let numbers: u64 = histograms.iter().map(|h| h.numbers()).sum();
@@ -82,7 +82,7 @@ pub(super) fn grids(calibration: &Calibration, choices: &Choices, float: &HashSe
         GridRow {
             name: group.computed.first().map(|&id| graph.value(id).name.clone()).unwrap_or_default(),
             tensors: group.computed.len(),
-            method: method.map(|method| method.name().to_owned()),
+            method: chosen.name().map(str::to_owned),
             range: [low, high],
             scale: grid.scale,
             zero_point: grid.zero_point,

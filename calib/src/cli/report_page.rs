@@ -96,7 +96,7 @@ fn gather(args: &ReportArgs, done: &Calibrated, dataset: Option<&Dataset>) -> Re
     warnings.extend(outputs(done, &whole, calibrating.run.threads())?.1);
     let stem = calibrating.model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let artifact = PathBuf::from(format!("{stem}-int8.onnx"));
-    let written = for_any_size(&done.at_other_size(calibrating), |other| {
+    let written = for_any_size(&done.at_other_size(&calibrating.model), |other| {
         artifact::onnx_files(&calibration.network, other, &whole, &artifact)
     })?;
     let costs = sensitivity::layers(COMPARED, calibrating, done, &whole)?;
@@ -198,7 +198,7 @@ fn scheme(args: &CalibratingArgs) -> String {
             choices.scheme.weight_bits,
             word(choices.scheme.per_tensor, "layer", "channel")
         ),
-        word(args.no_equalization, "channels as they are", "channels evened out").to_owned(),
+        word(args.equalizes(), "channels evened out", "channels as they are").to_owned(),
         word(choices.correct_bias, "biases corrected", "biases as they are").to_owned(),
     ]
     .join("; ")

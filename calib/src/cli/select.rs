@@ -1,6 +1,7 @@
 //! `calib select`: arguments and the run.
 
 use super::flags::{EvalSetArgs, RunArgs};
+use super::winner::{self, WinnerArgs};
 use super::{Format, bar_of, print};
 use crate::dataset::classes::Classes;
 use crate::dataset::{Dataset, Skipped};
@@ -21,6 +22,9 @@ Examples:
       --max-ms 20 --max-bytes 1000000
   The path alone, for a script:
     best=$(calib select *.param --annotations val | tail -n 1)
+  The best of them in int8, written only if there is one within the bounds:
+    calib select a.param b.param --annotations val.json --images val --max-ms 20 \
+      --quantize best-int8.onnx --calibration train --calibration-limit 300
 
 Time is the median of one-thread inference on this machine, without preparing the picture and decoding; the
 models take turns, so that noise hits all alike. Measure on the machine that will run the model. Exit status:
@@ -50,6 +54,9 @@ pub struct SelectArgs {
     /// Input size, preprocessing, and threads of the evaluation.
     #[command(flatten)]
     pub run: RunArgs,
+    /// What becomes of the best model.
+    #[command(flatten)]
+    pub winner: WinnerArgs,
     /// Form of the report on standard output.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -103,9 +110,22 @@ pub(super) fn run(args: &SelectArgs, out: &mut dyn Write) -> Result<()> {
         broken.into_iter().map(|(path, reason)| Broken { model: path.display().to_string(), reason });
     let bounds = Bounds { ms: args.max_ms, bytes: args.max_bytes };
     let selection = Selection::new(args.metric, bounds, models, broken.collect());
-    let selection = Selection { images: dataset.images.len() - skipped.len(), ..selection };
+    let mut selection = Selection { images: dataset.images.len() - skipped.len(), ..selection };
+    let quantized = selection
+        .winner()
+        .zip(args.winner.quantize.as_deref())
+        .map(|(best, path)| winner::quantize(args, (&dataset, names.as_deref()), best, path));
+    // A long evaluation is shown though its winner cannot be quantized.
+    let failed = match quantized.transpose() {
+        Ok(quantized) => {
+            selection.quantized = quantized;
+            Ok(())
+        }
+        Err(error) => Err(error),
+    };
     print(out, args.format, &selection, || selection.to_text())?;
-    selection.check()
+    selection.check()?;
+    failed
 }
 
 /// The accuracy of a model; adds pictures that cannot be read to `skipped`.
@@ -158,6 +178,7 @@ fn candidates(
 fn check(args: &SelectArgs) -> Result<()> {
     args.dataset.check()?;
     args.run.check()?;
+    args.winner.check()?;
     match args.max_ms {
         Some(ms) if !(ms > 0.0 && ms.is_finite()) => {
             Err(Error::Usage(format!("--max-ms {ms}: must be above 0")))

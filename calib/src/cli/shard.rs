@@ -8,7 +8,7 @@ use crate::runtime::activations::Observer;
 use crate::runtime::network::Network;
 use crate::table::merge::{Merged, merge};
 use crate::table::shard::{Identity, LeftOut, Place, Shard};
-use crate::table::{self, Layer, Range, without};
+use crate::table::{self, Layer, Range, Reached, without};
 use crate::write::save::save;
 use serde::Serialize;
 use std::io::Write;
@@ -50,7 +50,7 @@ pub(super) fn run(
     let bar = bar_of(own.len());
     let threads = args.run.threads();
     let made = match first_round {
-        None => table::reach(observer, &own, threads, || bar.inc(1)).map(|(ranges, skipped)| {
+        None => table::reach(observer, &own, threads, || bar.inc(1)).map(|Reached { ranges, skipped }| {
             let left_out = skipped.into_iter().map(|(at, Skipped { file, reason })| LeftOut {
                 at,
                 file: file.display().to_string(),

@@ -52,7 +52,8 @@ pub fn choose(histograms: &[&Histogram], method: Method, scheme: Scheme, picture
     hull(histograms.iter().map(own))
 }
 
-fn hull(ranges: impl Iterator<Item = (f32, f32)>) -> (f32, f32) {
+/// The smallest range that holds all `ranges` and zero.
+pub(super) fn hull(ranges: impl Iterator<Item = (f32, f32)>) -> (f32, f32) {
     ranges.fold((0.0, 0.0), |(low, high), range| (low.min(range.0), high.max(range.1)))
 }
 

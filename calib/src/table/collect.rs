@@ -8,9 +8,6 @@ use crate::share::share;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-/// A picture that cannot be read, and its place among all.
-pub type SkippedAt = (usize, Skipped);
-
 /// What was seen of the tensors.
 #[derive(Clone, Debug)]
 pub struct Collected {
@@ -22,11 +19,20 @@ pub struct Collected {
     pub skipped: Vec<Skipped>,
 }
 
+/// How far the tensors reach.
+#[derive(Clone, Debug)]
+pub struct Reached {
+    /// Smallest and largest number of each tensor.
+    pub ranges: Vec<Range>,
+    /// Pictures that cannot be read, by their places among all.
+    pub skipped: Vec<(usize, Skipped)>,
+}
+
 /// One thread's part of what is seen.
 struct Part<T> {
     observer: Observer,
     seen: T,
-    skipped: Vec<SkippedAt>,
+    skipped: Vec<(usize, Skipped)>,
 }
 
 /// Runs observers, which `make` gives, over the pictures twice, on `threads` threads; calls `progress` after each
@@ -40,7 +46,7 @@ pub fn collect(
     threads: usize,
     progress: impl Fn() + Sync,
 ) -> Result<Collected> {
-    let (ranges, skipped) = reach(&make, pictures, threads, &progress)?;
+    let Reached { ranges, skipped } = reach(&make, pictures, threads, &progress)?;
     let usable = without(pictures, skipped.iter().map(|(at, _)| *at));
     let histograms = count(make, &usable, &ranges, threads, progress)?;
     let skipped = skipped.into_iter().map(|(_, skipped)| skipped).collect();
@@ -95,7 +101,7 @@ pub fn reach(
     pictures: &[PathBuf],
     threads: usize,
     progress: impl Fn() + Sync,
-) -> Result<(Vec<Range>, Vec<SkippedAt>)> {
+) -> Result<Reached> {
     let new = || {
         let observer = make()?;
         Ok(Part { seen: vec![(0f32, 0f32); observer.tensors()], observer, skipped: Vec::new() })
@@ -123,7 +129,7 @@ pub fn reach(
     }
     skipped.sort_by_key(|(at, _)| *at);
     match skipped.first() {
-        _ if skipped.len() < pictures.len() => Ok((ranges, skipped)),
+        _ if skipped.len() < pictures.len() => Ok(Reached { ranges, skipped }),
         Some((_, first)) => {
             Err(Error::bad_data(&first.file, format!("{}; no picture can be read", first.reason)))
         }

@@ -3,7 +3,6 @@
 use super::{Collected, Method};
 use crate::runtime::network::{Weighted, weighted};
 use ocellus::graph::{Graph, ValueId};
-use ocellus::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// A convolution, depthwise convolution or inner product of the file.
@@ -37,21 +36,21 @@ pub fn thresholds(layers: &[Layer], collected: &Collected, method: Method) -> Ve
 /// The weighted layers of `graph`, and the tensors that they read.
 pub fn layers(graph: &Graph) -> (Vec<Layer>, Vec<ValueId>) {
     let (mut layers, mut tensors) = (Vec::new(), Vec::new());
-    for Weighted { node, weights, groups, .. } in weighted(graph) {
-        let input = node.inputs[0];
+    for layer in weighted(graph) {
+        let (name, input) = (layer.node.name.clone(), layer.node.inputs[0]);
         let tensor = tensors.iter().position(|&id| id == input).unwrap_or_else(|| {
             tensors.push(input);
             tensors.len() - 1
         });
-        let rows = if groups > 1 { groups } else { weights.shape()[0] };
-        layers.push(Layer { name: node.name.clone(), tensor, weight_absmax: absmax_of_rows(weights, rows) });
+        layers.push(Layer { name, tensor, weight_absmax: absmax_of_parts(&layer) });
     }
     (layers, tensors)
 }
 
-/// Largest magnitude in each of `rows` equal parts.
-fn absmax_of_rows(weights: &Tensor, rows: usize) -> Vec<f32> {
-    let values = weights.to_f32();
-    let row = (values.len() / rows.max(1)).max(1);
+/// Largest magnitude of the weights of each output channel, of a grouped convolution of each group.
+pub fn absmax_of_parts(layer: &Weighted) -> Vec<f32> {
+    let values = layer.weights.to_f32();
+    let parts = if layer.groups > 1 { layer.groups } else { layer.weights.shape()[0] };
+    let row = (values.len() / parts.max(1)).max(1);
     values.chunks(row).map(|row| row.iter().fold(0f32, |most, w| most.max(w.abs()))).collect()
 }

@@ -46,7 +46,8 @@ fn refusal(path: &Path, first: &Path, what: &str) -> Error {
 }
 
 impl Merged {
-    fn of(shard: Shard) -> Self {
+    /// One part alone.
+    pub fn of(shard: Shard) -> Self {
         let pictures = shard.pictures();
         Merged {
             identity: shard.identity,
@@ -58,8 +59,11 @@ impl Merged {
         }
     }
 
-    /// Adds a part, or says why it does not belong to the others.
-    fn add(&mut self, shard: Shard) -> Result<(), String> {
+    /// Adds a part.
+    ///
+    /// # Errors
+    /// It does not belong to the others; the text says why.
+    pub fn add(&mut self, shard: Shard) -> Result<(), String> {
         self.belongs(&shard.identity, shard.place.of, &shard.layers)?;
         let (part, pictures) = (shard.place.part, shard.pictures());
         if self.parts.contains_key(&part) {

@@ -20,9 +20,9 @@ pub mod shard;
 pub mod text;
 
 pub(crate) use collect::skip;
-pub use collect::{Collected, SkippedAt, collect, count, reach, without};
+pub use collect::{Collected, Reached, collect, count, reach, without};
 pub use histogram::{Histogram, Range};
-pub use layers::{Layer, Thresholds, layers, thresholds};
+pub use layers::{Layer, Thresholds, absmax_of_parts, layers, thresholds};
 pub use method::Method;
 pub use pictures::{find, sample, spread_out};
 pub use report::{LayerRow, Summary, tabulate};

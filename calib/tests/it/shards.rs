@@ -2,8 +2,10 @@
 
 use crate::table::{model, plain};
 use crate::temp_dir::TempDir;
+use calib::table::Table;
 use calib::table::shard::Shard;
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 fn calib(arguments: &[&str]) -> Output {
@@ -171,5 +173,24 @@ fn broken_files_are_refused() {
     }
     for length in (0..bytes.len()).step_by(97) {
         assert!(Shard::parse(&bytes[..length]).is_err(), "{length}");
+    }
+}
+
+/// What the fuzzers begin with gets past the first checks.
+#[test]
+fn fuzzer_seeds_are_read() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds");
+    let files = |kind: &str| {
+        let entries = std::fs::read_dir(seeds.join(kind)).unwrap();
+        let files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        assert!(files.len() >= 2);
+        files
+    };
+    for seed in files("shard") {
+        let shard = Shard::read(&seed).unwrap();
+        assert_eq!(shard.to_bytes(), std::fs::read(&seed).unwrap(), "{}", seed.display());
+    }
+    for seed in files("table") {
+        assert!(!Table::read(&seed).unwrap().entries.is_empty(), "{}", seed.display());
     }
 }
