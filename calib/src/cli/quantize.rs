@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::judge::Judge;
 use crate::quantize::aware::{Bound, Found, Notes, Search};
 use crate::quantize::summary::{Accuracy, Summary};
-use crate::quantize::{Calibration, Choices, Recipe, artifact, sensitivity};
+use crate::quantize::{Activations, Calibration, Choices, Recipe, Scheme, artifact, sensitivity};
 use crate::runtime::latency;
 use crate::runtime::network::{files_named, size_of, weighted};
 use crate::write::save::{check_target, save};
@@ -263,9 +263,9 @@ fn files(
         if is_onnx(path) {
             return for_any_size(&other, |other| artifact::onnx_files(network, other, recipe, path));
         }
-        let scheme = crate::quantize::Scheme { symmetric: true, ..choices.scheme };
-        let symmetric = calibration.recipe(&Choices { scheme, ..*choices }, float);
-        for_any_size(&other, |other| artifact::ncnn_files(network, other, &symmetric, path))
+        let scheme = Scheme { activations: Activations::Signed, ..choices.scheme };
+        let signed = calibration.recipe(&Choices { scheme, ..*choices }, float);
+        for_any_size(&other, |other| artifact::ncnn_files(network, other, &signed, path))
     };
     std::iter::once(&args.output).chain(&args.also).map(written).collect()
 }

@@ -33,7 +33,7 @@ pub fn onnx_files(network: &Network, other: Option<&Graph>, recipe: &Recipe, pat
 }
 
 /// ncnn's `.param` at `path` and its `.bin` beside it, for any size if the network is given at an `other` one as well.
-/// `recipe` has symmetric grids: ncnn knows no others.
+/// `recipe` has signed grids: ncnn knows no others.
 ///
 /// # Errors
 /// ncnn has no layer for a node, or cannot say how it depends on the size.

@@ -23,4 +23,4 @@ pub mod summary;
 
 pub use calibration::{Calibration, Choices, Rounding};
 pub use recipe::{Layer8, Recipe};
-pub use scheme::Scheme;
+pub use scheme::{Activations, Scheme};
