@@ -5,7 +5,7 @@ use super::within;
 use crate::dataset::Skipped;
 use crate::error::Result;
 use crate::quantize::imported::{Imported, import};
-use crate::quantize::{Calibration, Choices, Rounding, Scheme, simple};
+use crate::quantize::{Activations, Calibration, Choices, Rounding, Scheme, simple};
 use crate::runtime::network::{Network, NetworkOptions, at_other_size};
 use crate::table::{Method, Table};
 use clap::{Args, ValueEnum};
@@ -34,7 +34,8 @@ pub struct CalibratingArgs {
     /// With --method percentile: this much of the numbers other than zero is not clipped.
     #[arg(long, value_name = "PERCENT", default_value_t = 99.99)]
     pub percentile: f64,
-    /// Activations around zero (zero point 0) instead of affine.
+    /// Zero in the middle of the codes of activations, or at their end where no number is negative, instead of affine
+    /// grids.
     #[arg(long)]
     pub symmetric: bool,
     /// One scale for all weights of a layer instead of one per output channel.
@@ -113,7 +114,7 @@ impl CalibratingArgs {
     pub fn choices(&self) -> Choices {
         Choices {
             scheme: Scheme {
-                symmetric: self.symmetric,
+                activations: if self.symmetric { Activations::Symmetric } else { Activations::Affine },
                 per_tensor: self.per_tensor,
                 weight_bits: self.weight_bits,
             },

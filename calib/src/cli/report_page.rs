@@ -192,7 +192,7 @@ fn scheme(args: &CalibratingArgs) -> String {
         crate::quantize::Rounding::Adaptive => "rounded so that outputs stay",
     };
     [
-        word(choices.scheme.symmetric, "symmetric activations", "affine activations").to_owned(),
+        word(args.symmetric, "symmetric activations", "affine activations").to_owned(),
         format!(
             "{}-bit weights with a scale per {}, {rounding}",
             choices.scheme.weight_bits,

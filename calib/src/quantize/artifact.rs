@@ -1,7 +1,7 @@
 //! A quantized network as files: QDQ ONNX, or ncnn's int8 pair.
 
 use super::recipe::{Layer8, Recipe};
-use super::{Calibration, Choices, Scheme};
+use super::{Activations, Calibration, Choices, Scheme};
 use crate::convert::Target;
 use crate::error::Result;
 use crate::runtime::network::{Network, Weighted, weighted};
@@ -39,9 +39,9 @@ pub fn files(
     match Target::of(path)? {
         Target::Onnx => for_any_size(other, |other| onnx_files(network, other, recipe, path)),
         Target::Ncnn => {
-            let scheme = Scheme { symmetric: true, ..choices.scheme };
-            let symmetric = calibration.recipe(&Choices { scheme, ..*choices }, float);
-            for_any_size(other, |other| ncnn_files(network, other, &symmetric, path))
+            let scheme = Scheme { activations: Activations::Signed, ..choices.scheme };
+            let signed = calibration.recipe(&Choices { scheme, ..*choices }, float);
+            for_any_size(other, |other| ncnn_files(network, other, &signed, path))
         }
     }
 }
@@ -59,7 +59,7 @@ pub fn onnx_files(network: &Network, other: Option<&Graph>, recipe: &Recipe, pat
 }
 
 /// ncnn's `.param` at `path` and its `.bin` beside it, for any size if the network is given at an `other` one as well.
-/// `recipe` has symmetric grids: ncnn knows no others.
+/// `recipe` has signed grids: ncnn knows no others.
 ///
 /// # Errors
 /// ncnn has no layer for a node, or cannot say how it depends on the size.

@@ -24,4 +24,4 @@ pub mod summary;
 
 pub use calibration::{Calibration, Choices, Chosen, Rounding, simple};
 pub use recipe::{Layer8, Recipe};
-pub use scheme::Scheme;
+pub use scheme::{Activations, Scheme};

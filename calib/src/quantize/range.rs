@@ -87,7 +87,10 @@ fn better(a: (f64, (f32, f32)), b: (f64, (f32, f32))) -> (f64, (f32, f32)) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Activations;
     use super::*;
+
+    const ACTIVATIONS: [Activations; 3] = [Activations::Affine, Activations::Symmetric, Activations::Signed];
 
     /// Sums of sixteen even numbers, nearly normal, about `middle`; those below `low` become `low`, as an activation
     /// would make them.
@@ -109,8 +112,8 @@ mod tests {
         let numbers = numbers(20_000, 0.3, f32::NEG_INFINITY);
         let histogram = histogram(&numbers);
         for (low, high) in [histogram.range(), (-2.0, 3.0), (-1.0, 1.0), (-0.2, 4.0)] {
-            for symmetric in [false, true] {
-                let grid = Scheme { symmetric, ..Scheme::default() }.grid((low, high)).unwrap();
+            for activations in ACTIVATIONS {
+                let grid = Scheme { activations, ..Scheme::default() }.grid((low, high)).unwrap();
                 let changed = |x: f32| f64::from(x - grid.dequantize(grid.quantize(x)));
                 let expected =
                     numbers.iter().map(|&x| changed(x).powi(2)).sum::<f64>() / numbers.len() as f64;
@@ -137,8 +140,8 @@ mod tests {
         let mut groups: Vec<Vec<&Histogram>> = histograms.iter().map(|h| vec![h]).collect();
         groups.push(histograms.iter().collect());
         for histograms in &groups {
-            for symmetric in [false, true] {
-                let scheme = Scheme { symmetric, ..Scheme::default() };
+            for activations in ACTIVATIONS {
+                let scheme = Scheme { activations, ..Scheme::default() };
                 let of = |method| {
                     let range = choose(histograms, method, scheme, 1);
                     assert!(range.0 <= 0.0 && range.1 >= 0.0, "{range:?}");
