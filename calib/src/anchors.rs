@@ -10,8 +10,9 @@ use crate::random::Random;
 pub const RATIO_MAX: f64 = 4.0;
 /// A side of a box in pixels below which it has no say: nothing can be learned from it.
 const SIDE_MIN: f64 = 2.0;
-/// Rounds of k-means.
+/// Rounds of k-means, and how often it starts anew: it may end at less than the best.
 const ROUNDS: usize = 30;
+const STARTS: usize = 5;
 /// Generations of the refinement.
 const GENERATIONS: usize = 1000;
 /// Probability that a side of an anchor changes in a generation.
@@ -109,14 +110,22 @@ fn change(side: f64, random: &mut Random) -> f64 {
     (side * (1.0 + random.unit() * random.normal() * CHANGE).clamp(low, high)).max(SIDE_MIN)
 }
 
-/// Middles of clusters of the boxes, both axes in units of their standard deviation.
+/// The best of several clusterings. They are made of logarithms: a ratio is what counts, whatever the size.
 fn clusters(boxes: &[Extent], count: usize, random: &mut Random) -> Vec<Extent> {
-    let unit: Extent = std::array::from_fn(|axis| deviation(boxes, axis));
-    let scaled: Vec<Extent> = boxes.iter().map(|b| [b[0] / unit[0], b[1] / unit[1]]).collect();
-    let mut middles = spread_out(&scaled, count, random);
+    let points: Vec<Extent> = boxes.iter().map(|extent| extent.map(f64::ln)).collect();
+    let all = (0..STARTS).map(|_| {
+        let middles: Vec<Extent> = cluster(&points, count, random).iter().map(|m| m.map(f64::exp)).collect();
+        (fit(boxes, &middles).fitness, middles)
+    });
+    all.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, middles)| middles).unwrap_or_default()
+}
+
+/// Middles of clusters of the points (k-means).
+fn cluster(points: &[Extent], count: usize, random: &mut Random) -> Vec<Extent> {
+    let mut middles = spread_out(points, count, random);
     for _ in 0..ROUNDS {
         let mut sums = vec![([0.0; 2], 0usize); middles.len()];
-        for point in &scaled {
+        for point in points {
             let (sum, members) = &mut sums[nearest(&middles, point).0];
             *sum = [sum[0] + point[0], sum[1] + point[1]];
             *members += 1;
@@ -127,15 +136,7 @@ fn clusters(boxes: &[Extent], count: usize, random: &mut Random) -> Vec<Extent> 
             *middle = sum.map(|x| x / members as f64);
         }
     }
-    middles.iter().map(|m| [m[0] * unit[0], m[1] * unit[1]]).collect()
-}
-
-/// Standard deviation along an axis, or 1 where all are equal.
-fn deviation(boxes: &[Extent], axis: usize) -> f64 {
-    let count = boxes.len().max(1) as f64;
-    let mean = boxes.iter().map(|b| b[axis]).sum::<f64>() / count;
-    let variance = boxes.iter().map(|b| (b[axis] - mean).powi(2)).sum::<f64>() / count;
-    if variance > 0.0 { variance.sqrt() } else { 1.0 }
+    middles
 }
 
 /// First middles: each is drawn with a chance that grows with the square of the distance to those before (k-means++).

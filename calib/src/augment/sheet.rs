@@ -9,6 +9,9 @@ const GAP: usize = 4;
 /// Colour around them.
 const GROUND: u8 = 32;
 
+/// Boxes narrower than this have no name on a sheet: it would hide their neighbours. The colour tells their class.
+const NAMED_WIDTH_MIN: f32 = 40.0;
+
 /// Draws the boxes of a picture, with the names of their classes.
 pub fn annotate(scene: &mut Scene, classes: &[String]) {
     let painter = Painter::new(scene.frame.width, scene.frame.height);
@@ -17,7 +20,8 @@ pub fn annotate(scene: &mut Scene, classes: &[String]) {
     for labelled in &scene.boxes {
         painter.outline(&mut scene.frame, labelled.corners, colour(labelled));
     }
-    for labelled in &scene.boxes {
+    let wide = |labelled: &&Labelled| labelled.corners[2] - labelled.corners[0] >= NAMED_WIDTH_MIN;
+    for labelled in scene.boxes.iter().filter(wide) {
         let name = labelled.class.map_or("ignored", |class| classes[class as usize].as_str());
         painter.label(&mut scene.frame, labelled.corners, colour(labelled), name);
     }

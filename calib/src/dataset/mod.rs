@@ -25,7 +25,7 @@ pub mod yolo;
 pub use findings::Findings;
 pub use format::Format;
 pub use join::Checked;
-pub use names::read_names;
+pub use names::{parse_names, read_names};
 pub(crate) use picture::has_picture_name;
 pub(crate) use read::{read_bytes, read_text};
 pub use results::{CocoResult, read_results, write_results};

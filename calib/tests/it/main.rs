@@ -3,6 +3,7 @@
 mod cli;
 mod compare;
 mod convert;
+mod dataset_tool;
 mod datasets;
 mod evaluate;
 mod page;

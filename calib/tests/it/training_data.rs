@@ -238,3 +238,40 @@ fn the_default_models_data_are_without_faults() {
     assert_eq!([train.pictures.len(), val.pictures.len()], [369 + 439 + 316, 170 + 125 + 49]);
     assert_eq!(train.origins.iter().map(|o| o.known[0]).collect::<Vec<_>>(), [true, false, false]);
 }
+
+/// The seeds of the fuzz target, cut at every place and with every bit flipped: whatever comes of it, nothing panics.
+#[test]
+fn no_damage_to_a_label_file_makes_a_reader_panic() {
+    use calib::dataset::{Findings, cityscapes, parse_names, voc, yolo};
+    let read = |kind: u8, bytes: &[u8]| {
+        let (path, mut findings) = (Path::new("damaged"), Findings::gathering());
+        let Ok(text) = std::str::from_utf8(bytes) else { return };
+        match kind {
+            b'0' => drop(yolo::parse(path, text, 2, [640, 480], &mut findings)),
+            b'1' => drop(voc::parse(path, text, &mut findings)),
+            b'2' => {
+                drop(cityscapes::parse(path, text, &cityscapes::CLASSES.map(str::to_owned), &mut findings))
+            }
+            b'3' => drop(parse_names(path, text)),
+            _ => drop(Description::parse(path, text, path)),
+        }
+    };
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/labels");
+    let mut kinds = Vec::new();
+    for entry in std::fs::read_dir(seeds).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        let (&kind, text) = bytes.split_first().unwrap();
+        kinds.push(kind);
+        for at in 0..text.len() {
+            read(kind, &text[..at]);
+            for bit in 0..8 {
+                let mut damaged = text.to_vec();
+                damaged[at] ^= 1 << bit;
+                read(kind, &damaged);
+            }
+        }
+    }
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert_eq!(kinds, *b"01234");
+}

@@ -27,9 +27,16 @@ pub(super) fn files(selection: Selection<'_>, name: &Path) -> Result<Files> {
         let path = &dataset.images[at as usize].path;
         files.copied.push(copied(path, &name.join("images"), &stem));
     }
-    let quoted: Vec<String> =
-        dataset.categories.iter().map(|c| format!("'{}'", c.name.replace('\'', "''"))).collect();
+    let quoted: Vec<String> = dataset.categories.iter().map(|c| quoted(&c.name)).collect();
     let yaml = format!("nc: {}\nnames: [{}]\n", quoted.len(), quoted.join(", "));
     files.written.push((name.parent().unwrap_or(Path::new("")).join("data.yaml"), yaml.into_bytes()));
     Ok(files)
+}
+
+/// A name as YAML, so that tools which do not know of doubled quotes read it, too, where it needs none.
+fn quoted(name: &str) -> String {
+    match name.contains(['"', '\\']) {
+        false => format!("\"{name}\""),
+        true => format!("'{}'", name.replace('\'', "''")),
+    }
 }
