@@ -49,6 +49,8 @@ pub const VIDEO_PIXELS_MAX: usize = 1 << 25;
 pub const VIDEO_JPEG_BYTES_MAX: usize = 32 << 20;
 /// Longest header line of a Y4M stream, in bytes.
 pub const VIDEO_LINE_BYTES_MAX: usize = 1024;
+/// Most events that a daemon keeps for its readers.
+pub const EVENTS_KEPT: usize = 256;
 /// Most class names in a names file or in a model's metadata.
 pub const CLASSES_MAX: usize = 10_000;
 /// Most candidate boxes that enter non-maximum suppression; the best by score are kept.

@@ -3,7 +3,7 @@
 use super::json::{Milliseconds, Object, ms, objects};
 use super::options::{ModelFacts, RunOptions, Thresholds};
 use clap::Args;
-use ocellus::watch::{self, Answer, Control, Pace, Place, RawFormat, rfc3339};
+use ocellus::watch::{self, Answer, Control, Pace, Place, RawFormat, Stamp};
 use ocellus::{Detector, Error, Result};
 use serde::Serialize;
 use std::io::{ErrorKind, Write};
@@ -78,7 +78,7 @@ fn parse_rate(text: &str) -> Result<f64, String> {
 struct Line<'a> {
     camera: &'a str,
     frame: u64,
-    time: String,
+    time: Stamp,
     latency_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     image: Option<String>,
@@ -121,7 +121,7 @@ fn print(camera: &str, answer: &Answer) -> Result<ControlFlow<()>> {
     let line = Line {
         camera,
         frame: answer.number,
-        time: rfc3339(answer.time),
+        time: Stamp(answer.time),
         latency_ms: ms(answer.latency),
         image: answer.path.map(|path| path.to_string_lossy().into_owned()),
         width: answer.frame.width,

@@ -9,6 +9,7 @@
 //! counted as dropped, still encoded. A file waits instead, and every frame of it is seen. Streams are somebody
 //! else's bytes: every size is compared with a limit first, and memory grows only with bytes that have arrived.
 
+pub mod board;
 mod clock;
 mod folder;
 mod mjpeg;
@@ -21,7 +22,7 @@ mod source;
 mod y4m;
 mod yuv;
 
-pub use clock::rfc3339;
+pub use clock::Stamp;
 pub use folder::Folder;
 pub use mjpeg::Mjpeg;
 pub use open::{Place, open};
