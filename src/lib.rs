@@ -87,6 +87,8 @@ pub mod loader;
 mod memory;
 pub mod passes;
 pub mod plan;
+#[cfg(feature = "http")]
+pub mod serve;
 pub mod tensor;
 pub mod threads;
 pub mod watch;

@@ -51,6 +51,30 @@ pub const VIDEO_JPEG_BYTES_MAX: usize = 32 << 20;
 pub const VIDEO_LINE_BYTES_MAX: usize = 1024;
 /// Most events that a daemon keeps for its readers.
 pub const EVENTS_KEPT: usize = 256;
+/// Most connections that the web page answers at a time; further ones are closed at once.
+pub const HTTP_CONNECTIONS_MAX: usize = 128;
+/// Most of them that may be endless (pictures, events), so that others always find a place.
+pub const HTTP_STREAMS_MAX: usize = 96;
+/// Most bytes of the head of an HTTP request.
+pub const HTTP_HEAD_BYTES_MAX: usize = 16 << 10;
+/// Most header lines of an HTTP request.
+pub const HTTP_HEADERS_MAX: usize = 64;
+/// Most bytes of the body of an HTTP request.
+pub const HTTP_BODY_BYTES_MAX: usize = 64 << 10;
+/// Seconds in which the head of an HTTP request, and then its body, must have come; an idle connection ends then.
+pub const HTTP_REQUEST_SECONDS: u64 = 10;
+/// Least bytes that a client must take in [`HTTP_STALL_SECONDS`] while there is something to send.
+pub const HTTP_STALL_BYTES_MIN: usize = 10 << 10;
+/// See [`HTTP_STALL_BYTES_MIN`].
+pub const HTTP_STALL_SECONDS: u64 = 10;
+/// Send buffer of a connection in the kernel, in bytes: a few pictures of a slow client, not megabytes.
+pub const HTTP_SEND_BUFFER_BYTES: u32 = 256 << 10;
+/// Widest picture of the web page's stream; wider frames are shrunk by a whole factor.
+pub const HTTP_PICTURE_WIDTH_MAX: usize = 960;
+/// Shortest token of the web page.
+pub const HTTP_TOKEN_CHARS_MIN: usize = 16;
+/// Longest token of the web page.
+pub const HTTP_TOKEN_CHARS_MAX: usize = 256;
 /// Most class names in a names file or in a model's metadata.
 pub const CLASSES_MAX: usize = 10_000;
 /// Most candidate boxes that enter non-maximum suppression; the best by score are kept.
@@ -71,6 +95,7 @@ const _: () = assert!(ARENA_ALIGN.is_power_of_two() && ARENA_SLACK.is_multiple_o
 const _: () = assert!(ARENA_SLACK >= CHANNEL_GROUP);
 const _: () = assert!(INPUT_SIDE_MIN < INPUT_SIDE_MAX && INPUT_SIDE_MAX <= DIM_MAX);
 const _: () = assert!(TENSOR_ELEMENTS_MAX <= ARENA_BYTES_MAX / 4);
+const _: () = assert!(HTTP_STREAMS_MAX < HTTP_CONNECTIONS_MAX && HTTP_TOKEN_CHARS_MAX < HTTP_HEAD_BYTES_MAX);
 const _: () = assert!(VIDEO_PIXELS_MAX as u64 <= PICTURE_PIXELS_MAX);
 const _: () = assert!(VIDEO_JPEG_BYTES_MAX as u64 <= PICTURE_FILE_BYTES_MAX);
 const _: () = assert!(PICTURE_PIXELS_MAX <= (PICTURE_SIDE_MAX as u64) * (PICTURE_SIDE_MAX as u64));

@@ -14,7 +14,7 @@ mod resize;
 mod text;
 
 pub use decode::{decode, decode_bytes};
-pub use draw::{Painter, save};
+pub use draw::{Painter, save, to_jpeg};
 pub use frame::Frame;
 pub use letterbox::Letterbox;
 pub use mapping::Mapping;
