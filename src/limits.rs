@@ -71,6 +71,10 @@ pub const HTTP_STALL_SECONDS: u64 = 10;
 pub const HTTP_SEND_BUFFER_BYTES: u32 = 256 << 10;
 /// Widest picture of the web page's stream; wider frames are shrunk by a whole factor.
 pub const HTTP_PICTURE_WIDTH_MAX: usize = 960;
+/// Most events that wait for one receiver; beyond them the oldest are dropped.
+pub const SPOOL_EVENTS_MAX: usize = 10_000;
+/// Most bytes of a waiting event that are read back.
+pub const SPOOL_EVENT_BYTES_MAX: u64 = 64 << 10;
 /// Shortest token of the web page.
 pub const HTTP_TOKEN_CHARS_MIN: usize = 16;
 /// Longest token of the web page.

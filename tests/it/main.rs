@@ -13,6 +13,8 @@ mod ncnn;
 mod network;
 mod onnx_bytes;
 mod program;
+#[cfg(feature = "http")]
+mod serve;
 mod shared;
 mod style;
 mod temp_dir;
