@@ -51,6 +51,16 @@ pub const VIDEO_JPEG_BYTES_MAX: usize = 32 << 20;
 pub const VIDEO_LINE_BYTES_MAX: usize = 1024;
 /// Most events that a daemon keeps for its readers.
 pub const EVENTS_KEPT: usize = 256;
+/// Most objects that a camera's tracker follows.
+pub const TRACKS_MAX: usize = 512;
+/// Most points of a zone.
+pub const ZONE_POINTS_MAX: usize = 64;
+/// Most zones, and most lines, of a camera.
+pub const ZONES_MAX: usize = 64;
+/// Most cameras of a daemon.
+pub const CAMERAS_MAX: usize = 64;
+/// Largest configuration file, in bytes.
+pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 /// Most class names in a names file or in a model's metadata.
 pub const CLASSES_MAX: usize = 10_000;
 /// Most candidate boxes that enter non-maximum suppression; the best by score are kept.
