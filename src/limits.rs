@@ -51,6 +51,30 @@ pub const VIDEO_JPEG_BYTES_MAX: usize = 32 << 20;
 pub const VIDEO_LINE_BYTES_MAX: usize = 1024;
 /// Most events that a daemon keeps for its readers.
 pub const EVENTS_KEPT: usize = 256;
+/// Most objects that a camera's tracker follows.
+pub const TRACKS_MAX: usize = 512;
+/// Most points of a zone.
+pub const ZONE_POINTS_MAX: usize = 64;
+/// Most zones, and most lines, of a camera.
+pub const ZONES_MAX: usize = 64;
+/// Most cameras of a daemon.
+pub const CAMERAS_MAX: usize = 64;
+/// Largest configuration file, in bytes.
+pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
+/// Most class names in a names file or in a model's metadata.
+pub const CLASSES_MAX: usize = 10_000;
+/// Most candidate boxes that enter non-maximum suppression; the best by score are kept.
+pub const CANDIDATES_MAX: usize = 30_000;
+/// Most worker threads of an engine.
+pub const THREADS_MAX: usize = 256;
+/// Most images of a batch.
+pub const BATCH_MAX: usize = 1024;
+/// Alignment of the arena and of every buffer in it, in bytes: one cache line, one AVX-512 register.
+pub const ARENA_ALIGN: usize = 64;
+/// Bytes behind every buffer that a kernel may read (never write): a group of channels at the last pixel.
+pub const ARENA_SLACK: usize = 64;
+/// Channels of a pixel are padded to a multiple of this in the arena: four int8 codes feed one dot product.
+pub const CHANNEL_GROUP: usize = 4;
 /// Most connections that the web page answers at a time; further ones are closed at once.
 pub const HTTP_CONNECTIONS_MAX: usize = 128;
 /// Most of them that may be endless (pictures, events), so that others always find a place.
@@ -79,20 +103,6 @@ pub const SPOOL_EVENT_BYTES_MAX: u64 = 64 << 10;
 pub const HTTP_TOKEN_CHARS_MIN: usize = 16;
 /// Longest token of the web page.
 pub const HTTP_TOKEN_CHARS_MAX: usize = 256;
-/// Most class names in a names file or in a model's metadata.
-pub const CLASSES_MAX: usize = 10_000;
-/// Most candidate boxes that enter non-maximum suppression; the best by score are kept.
-pub const CANDIDATES_MAX: usize = 30_000;
-/// Most worker threads of an engine.
-pub const THREADS_MAX: usize = 256;
-/// Most images of a batch.
-pub const BATCH_MAX: usize = 1024;
-/// Alignment of the arena and of every buffer in it, in bytes: one cache line, one AVX-512 register.
-pub const ARENA_ALIGN: usize = 64;
-/// Bytes behind every buffer that a kernel may read (never write): a group of channels at the last pixel.
-pub const ARENA_SLACK: usize = 64;
-/// Channels of a pixel are padded to a multiple of this in the arena: four int8 codes feed one dot product.
-pub const CHANNEL_GROUP: usize = 4;
 
 const _: () = assert!(NODES_MAX <= VALUES_MAX);
 const _: () = assert!(ARENA_ALIGN.is_power_of_two() && ARENA_SLACK.is_multiple_of(ARENA_ALIGN));

@@ -30,7 +30,8 @@ impl Feed {
         // Where there is no place in the channel the thread has been woken already.
         let bell = board.subscribe(move || _ = wake.try_send(()));
         let thread = std::thread::Builder::new().name("publish".into());
-        let thread = thread.spawn(move || run(&board, &spools, &woken)).map_err(|e| Error::io("publish thread", e))?;
+        let thread =
+            thread.spawn(move || run(&board, &spools, &woken)).map_err(|e| Error::io("publish thread", e))?;
         Ok(Feed { bell: Some(bell), stop: Some(stop), thread: Some(thread) })
     }
 }

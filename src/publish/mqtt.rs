@@ -35,7 +35,12 @@ impl Mqtt {
     ///
     /// # Errors
     /// [`Error::Usage`] for TLS without the feature `tls`, [`Error::Io`] if the system gives no thread.
-    pub fn start(board: Arc<Board>, spool: Arc<Spool>, outlet: Arc<Outlet>, options: MqttOptions) -> Result<Mqtt> {
+    pub fn start(
+        board: Arc<Board>,
+        spool: Arc<Spool>,
+        outlet: Arc<Outlet>,
+        options: MqttOptions,
+    ) -> Result<Mqtt> {
         options.check()?;
         let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|e| Error::io("mqtt runtime", e))?;
@@ -88,6 +93,7 @@ async fn keep_connecting(session: &Session) {
 
 /// From half to all of a rest: the cameras of a fleet shall not all come back in the same moment.
 fn jittered(rest: Duration) -> Duration {
-    let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().subsec_nanos();
+    let nanos =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().subsec_nanos();
     rest / 2 + rest / 2 * (nanos % 1000) / 1000
 }

@@ -82,7 +82,11 @@ impl Spool {
                 queue.failures += 1;
                 // A full disk fills no log.
                 if queue.failures.is_power_of_two() {
-                    log::warn!("{}: {e}; events wait in memory ({} so far)", self.outlet.name, queue.failures);
+                    log::warn!(
+                        "{}: {e}; events wait in memory ({} so far)",
+                        self.outlet.name,
+                        queue.failures
+                    );
                 }
                 Some(event.into())
             }
@@ -147,7 +151,9 @@ impl Spool {
 
     fn forget(&self, queue: &mut Queue) {
         let Some(Entry { number, kept }) = queue.waiting.pop_front() else { return };
-        if kept.is_none() && let Some(path) = self.path(number, SUFFIX) {
+        if kept.is_none()
+            && let Some(path) = self.path(number, SUFFIX)
+        {
             // Where it cannot be removed it is sent again after a restart, with the same id.
             if let Err(e) = fs::remove_file(&path) {
                 log::debug!("{}: {e}", path.display());

@@ -17,8 +17,10 @@ mod open;
 mod pipeline;
 mod planes;
 mod raw;
+pub mod scene;
 mod slot;
 mod source;
+pub mod track;
 mod y4m;
 mod yuv;
 

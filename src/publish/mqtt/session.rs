@@ -83,7 +83,9 @@ enum Heard {
 async fn listen(mut events: EventLoop, heard: mpsc::Sender<Heard>) -> Why {
     loop {
         let news = match events.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(ack))) if ack.code == ConnectReturnCode::Success => Heard::Welcome,
+            Ok(Event::Incoming(Packet::ConnAck(ack))) if ack.code == ConnectReturnCode::Success => {
+                Heard::Welcome
+            }
             Ok(Event::Incoming(Packet::PubAck(_))) => Heard::Confirmed,
             Ok(_) => continue,
             Err(error) => return why(error),

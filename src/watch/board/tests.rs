@@ -95,7 +95,9 @@ fn bells_ring_until_they_are_taken_away() {
     let rung = Arc::new(AtomicUsize::new(0));
     let bell = |rung: &Arc<AtomicUsize>| {
         let rung = Arc::clone(rung);
-        move || drop(rung.fetch_add(1, Ordering::Relaxed))
+        move || {
+            rung.fetch_add(1, Ordering::Relaxed);
+        }
     };
     let (first, second) = (board.subscribe(bell(&rung)), board.subscribe(bell(&rung)));
     publishers[0].publish(&Report::default(), &mut frame(0));
