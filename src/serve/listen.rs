@@ -17,7 +17,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
 
 /// Connections that the kernel completes while the thread is busy.
@@ -62,6 +63,8 @@ pub(super) async fn accept(listener: TcpListener, site: Arc<Site>) {
             site.counters.refused.fetch_add(1, Relaxed);
             continue;
         };
+        // Pictures are sent as a whole; nothing is gained by waiting for more.
+        let _ = stream.set_nodelay(true);
         let site = Arc::clone(&site);
         tokio::spawn(async move {
             site.counters.connections.fetch_add(1, Relaxed);
@@ -72,9 +75,7 @@ pub(super) async fn accept(listener: TcpListener, site: Arc<Site>) {
     }
 }
 
-async fn serve(stream: TcpStream, site: &Arc<Site>) {
-    // Pictures are sent as a whole; nothing is gained by waiting for more.
-    let _ = stream.set_nodelay(true);
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, site: &Arc<Site>) {
     let service = service_fn(|request| async {
         let reply = routes::answer(request, site).await;
         Ok::<_, Infallible>(reply.unwrap_or_else(|refusal| words(refusal.0, refusal.1)))
@@ -89,5 +90,79 @@ async fn serve(stream: TcpStream, site: &Arc<Site>) {
     // Clients go as they like, and hostile ones do as they like: that is nothing to report.
     if let Err(error) = connection.await {
         log::debug!("http: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::{guard::Guard, pictures::Pictures, site::Counters};
+    use crate::watch::board::{About, Board};
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::{Instant, sleep, timeout};
+
+    fn site() -> Arc<Site> {
+        let about = About {
+            version: "0",
+            model: "m".into(),
+            precision: "int8",
+            input: [32, 32],
+            classes: Vec::new(),
+            threads: 1,
+        };
+        let (board, _) = Board::new(about, &[]);
+        Arc::new(Site {
+            guard: Guard::new(([127, 0, 0, 1], 80).into(), None).unwrap(),
+            pictures: Pictures::start(Arc::clone(&board)).unwrap(),
+            settings: None,
+            snapshots: None,
+            streams: Arc::new(Semaphore::new(1)),
+            counters: Counters::default(),
+            board,
+        })
+    }
+
+    /// Seconds until a connection ends on which a client does this; the clock jumps where all wait.
+    fn seconds<F: Future<Output = ()>>(client: impl FnOnce(DuplexStream) -> F) -> u64 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let (ours, theirs) = duplex(1 << 16);
+            let (site, start) = (site(), Instant::now());
+            tokio::select! {
+                done = timeout(Duration::from_secs(3600), serve(theirs, &site)) => done.expect("it ends"),
+                () = client(ours) => unreachable!("clients stay"),
+            }
+            start.elapsed().as_secs()
+        })
+    }
+
+    async fn say(client: &mut DuplexStream, text: &str) {
+        let _ = client.write_all(text.as_bytes()).await;
+    }
+
+    #[test]
+    fn a_head_that_does_not_come_is_not_waited_for() {
+        let silent = seconds(|_client| std::future::pending());
+        let half = seconds(|mut client| async move {
+            say(&mut client, "GET / HTTP/1.1\r\nHost: lo").await;
+            std::future::pending().await
+        });
+        let trickle = seconds(|mut client| async move {
+            say(&mut client, "GET / HTTP/1.1\r\nX: ").await;
+            loop {
+                say(&mut client, "x").await;
+                sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let idle = seconds(|mut client| async move {
+            say(&mut client, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+            std::future::pending().await
+        });
+        let body = seconds(|mut client| async move {
+            say(&mut client, "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx").await;
+            std::future::pending().await
+        });
+        assert_eq!([silent, half, trickle, idle], [HTTP_REQUEST_SECONDS; 4]);
+        assert!((HTTP_REQUEST_SECONDS..=2 * HTTP_REQUEST_SECONDS).contains(&body), "{body}");
     }
 }

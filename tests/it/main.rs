@@ -13,6 +13,7 @@ mod ncnn;
 mod network;
 mod onnx_bytes;
 mod program;
+mod publish;
 #[cfg(feature = "http")]
 mod serve;
 mod shared;

@@ -30,7 +30,7 @@ pub struct Scene {
     publisher: Option<JoinHandle<()>>,
 }
 
-/// Settings that are any JSON array.
+/// Settings that are any JSON that is no text.
 #[derive(Default)]
 pub struct Kept(pub Mutex<String>);
 
@@ -40,10 +40,13 @@ impl Settings for Kept {
     }
 
     fn change(&self, json: &[u8]) -> Result<()> {
-        let value: Vec<u8> =
-            serde_json::from_slice(json).map_err(|e| ocellus::Error::Usage(format!("no numbers: {e}")))?;
-        *self.0.lock().unwrap() = serde_json::to_string(&value).unwrap();
-        Ok(())
+        match serde_json::from_slice(json) {
+            Ok(serde_json::Value::String(_)) | Err(_) => Err(ocellus::Error::Usage("no settings".into())),
+            Ok(value) => {
+                *self.0.lock().unwrap() = value.to_string();
+                Ok(())
+            }
+        }
     }
 }
 
