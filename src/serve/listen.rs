@@ -116,6 +116,7 @@ mod tests {
             pictures: Pictures::start(Arc::clone(&board)).unwrap(),
             settings: None,
             snapshots: None,
+            outlets: Vec::new(),
             streams: Arc::new(Semaphore::new(1)),
             counters: Counters::default(),
             board,

@@ -4,6 +4,7 @@
 use super::site::Site;
 use crate::bench::Process;
 use crate::bench::host::Host;
+use crate::publish::Outlet;
 use crate::watch::board::{Counts, LATENCY_BOUNDS_MS, Panel, Report, State};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
@@ -34,6 +35,7 @@ pub(super) fn text(site: &Site) -> String {
     let refused = site.counters.refused.load(Relaxed) as f64;
     let help = "Connections closed at once, since too many were open.";
     one("ocellus_http_refused_total", "counter", help, refused);
+    outlets(&mut text, &site.outlets);
     machine(&mut text);
     text.0
 }
@@ -171,6 +173,26 @@ fn objects(text: &mut Text, cameras: &[Camera]) {
             let name = ("line", &*line.name);
             family.sample("", &[camera.label(), name, ("direction", "forward")], line.forward);
             family.sample("", &[camera.label(), name, ("direction", "backward")], line.backward);
+        }
+    }
+}
+
+fn outlets(text: &mut Text, outlets: &[Arc<Outlet>]) {
+    type Value = fn(&Outlet) -> u64;
+    let families: [(&str, &str, &str, Value); 4] = [
+        ("ocellus_outlet_connected", "gauge", "1 where the last attempt to send succeeded.", |o| {
+            u64::from(o.connected.load(Relaxed))
+        }),
+        ("ocellus_outlet_waiting_events", "gauge", "Events that wait.", |o| o.waiting.load(Relaxed) as u64),
+        ("ocellus_outlet_sent_events_total", "counter", "Events that arrived.", |o| o.sent.load(Relaxed)),
+        ("ocellus_outlet_lost_events_total", "counter", "Events that were given up.", |o| {
+            o.dropped.load(Relaxed)
+        }),
+    ];
+    for (name, kind, help, value) in families {
+        let mut family = text.family(name, kind, help);
+        for outlet in outlets {
+            family.sample("", &[("outlet", &outlet.name)], value(outlet));
         }
     }
 }

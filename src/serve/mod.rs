@@ -27,6 +27,7 @@ pub use settings::Settings;
 
 use crate::error::{Error, Result};
 use crate::limits::HTTP_STREAMS_MAX;
+use crate::publish::Outlet;
 use crate::watch::board::Board;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -43,6 +44,8 @@ pub struct Options {
     pub token: Option<Token>,
     /// The folder with the pictures of events.
     pub snapshots: Option<PathBuf>,
+    /// Who gets events besides the page, for the metrics.
+    pub outlets: Vec<Arc<Outlet>>,
     /// What the page may change.
     pub settings: Option<Arc<dyn Settings>>,
 }
@@ -72,6 +75,7 @@ impl Server {
             pictures: pictures::Pictures::start(Arc::clone(&board))?,
             settings: options.settings,
             snapshots: options.snapshots,
+            outlets: options.outlets,
             streams: Arc::new(Semaphore::new(HTTP_STREAMS_MAX)),
             counters: site::Counters::default(),
             board,

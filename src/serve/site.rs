@@ -3,6 +3,7 @@
 use super::guard::{Guard, Refusal};
 use super::pictures::Pictures;
 use super::settings::Settings;
+use crate::publish::Outlet;
 use crate::watch::board::Board;
 use hyper::StatusCode;
 use std::path::PathBuf;
@@ -18,6 +19,8 @@ pub(super) struct Site {
     pub settings: Option<Arc<dyn Settings>>,
     /// Where the pictures of events lie.
     pub snapshots: Option<PathBuf>,
+    /// Who gets events besides the page.
+    pub outlets: Vec<Arc<Outlet>>,
     /// Places for endless answers.
     pub streams: Arc<Semaphore>,
     pub counters: Counters,

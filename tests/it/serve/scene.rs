@@ -2,6 +2,7 @@
 
 use ocellus::Result;
 use ocellus::image::Frame;
+use ocellus::publish::Outlet;
 use ocellus::serve::{Options, Server, Settings, Token};
 use ocellus::watch::Stamp;
 use ocellus::watch::board::{
@@ -86,6 +87,7 @@ impl Scene {
             address: "127.0.0.1:0".parse().unwrap(),
             token: token.map(|token| Token::new(token).unwrap()),
             snapshots,
+            outlets: vec![Arc::new(Outlet::new("mqtt broker:1883"))],
             settings: Some(settings.clone()),
         };
         let server = Server::start(Arc::clone(&board), options).unwrap();
