@@ -17,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
     for _ in 0..FRAMES_MAX {
         match source.next_frame() {
             Ok(Step::Frame(shot)) => drop(shot.picture.decode()),
-            Ok(Step::Damaged(_)) => {}
+            Ok(Step::Damaged(_) | Step::Lost(_)) => {}
             Ok(Step::End) | Err(_) => return,
         }
     }

@@ -1,20 +1,24 @@
 //! From the name of a source to the source.
 
+use super::config::Camera;
 use super::{Folder, Mjpeg, Raw, RawFormat, Shot, Source, Step, Y4m};
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-/// Where a source is, and what its bytes are.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// A path; `None`: standard input.
-    pub path: Option<PathBuf>,
-    /// The bytes are raw frames. `None`: Y4M or MJPEG, whichever the first bytes say.
-    pub raw: Option<RawFormat>,
+/// Where a source is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Place {
+    /// Standard input.
+    #[default]
+    Stdin,
+    /// A file or a folder.
+    Path(PathBuf),
 }
 
 impl FromStr for Place {
@@ -23,7 +27,7 @@ impl FromStr for Place {
     /// `-` or a path.
     fn from_str(text: &str) -> Result<Self> {
         if text == "-" {
-            return Ok(Place { path: None, raw: None });
+            return Ok(Place::Stdin);
         }
         let path = PathBuf::from(text);
         if !path.exists() && text.contains(':') {
@@ -32,59 +36,83 @@ impl FromStr for Place {
                  ffmpeg -i {text} -f yuv4mpegpipe - | ocellus watch --source -"
             )));
         }
-        Ok(Place { path: Some(path), raw: None })
+        Ok(Place::Path(path))
+    }
+}
+
+impl TryFrom<String> for Place {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Place> for String {
+    fn from(place: Place) -> String {
+        match place {
+            Place::Stdin => "-".into(),
+            Place::Path(path) => path.to_string_lossy().into_owned(),
+        }
     }
 }
 
 impl Place {
     /// True for a folder or a file on a disk, which wait until they are read; false for what comes when it comes.
     pub fn is_stored(&self) -> bool {
-        self.path.as_ref().is_some_and(|path| path.is_dir() || path.is_file())
+        matches!(self, Place::Path(path) if path.is_dir() || path.is_file())
     }
 
     /// A short name: that of the file or folder, or `stdin`.
     pub fn name(&self) -> String {
-        let name = |path: &PathBuf| {
-            let absolute = path.canonicalize().unwrap_or_else(|_| path.clone());
-            absolute.file_stem().map_or("camera".into(), |name| name.to_string_lossy().into_owned())
-        };
-        self.path.as_ref().map_or("stdin".into(), name)
+        match self {
+            Place::Stdin => "stdin".into(),
+            Place::Path(path) => {
+                let absolute = path.canonicalize().unwrap_or_else(|_| path.clone());
+                absolute.file_stem().map_or("camera".into(), |name| name.to_string_lossy().into_owned())
+            }
+        }
     }
 }
 
-/// Opens the source. With `endless`, a stored one begins anew at its end; with `fps`, a stored one delivers that many
-/// frames in a second, as a camera would.
+/// Opens the source of a camera.
 ///
 /// # Errors
-/// Nothing is there, or it is no source of a known kind; [`Error::Usage`] if `endless` or `fps` is asked of a
-/// stream that is not stored.
-pub fn open(place: &Place, endless: bool, fps: Option<f64>) -> Result<Box<dyn Source>> {
-    if !place.is_stored() && (endless || fps.is_some()) && place.path.as_ref().is_none_or(|p| p.exists()) {
+/// Nothing is there, or it is no source of a known kind; [`Error::Usage`] if a stream that is not stored is to be looped
+/// or paced.
+pub fn open(camera: &Camera) -> Result<Box<dyn Source>> {
+    let Camera { source: place, raw, endless, fps, .. } = camera;
+    let exists = !matches!(place, Place::Path(path) if !path.exists());
+    if !place.is_stored() && (*endless || fps.is_some()) && exists {
         return Err(Error::Usage(
             "only files and folders can be looped or paced; a stream has its own pace".into(),
         ));
     }
-    if place.raw.is_some() && place.path.as_ref().is_some_and(|path| path.is_dir()) {
+    if raw.is_some() && matches!(place, Place::Path(path) if path.is_dir()) {
         return Err(Error::Usage("raw frames come from a file or a stream, not from a folder".into()));
     }
-    let once = open_once(place)?;
+    let once = open_once(place, *raw)?;
     let source: Box<dyn Source> = match endless {
-        true => Box::new(Endless { place: place.clone(), once, before: 0, last: 0, usable: false }),
+        true => {
+            Box::new(Endless { place: place.clone(), raw: *raw, once, before: 0, last: 0, usable: false })
+        }
         false => once,
     };
     Ok(match fps {
-        Some(fps) => Box::new(Paced { source, period: Duration::from_secs_f64(1.0 / fps), due: None }),
+        Some(fps) => Box::new(Paced { source, period: fps.period(), due: None }),
         None => source,
     })
 }
 
-fn open_once(place: &Place) -> Result<Box<dyn Source>> {
-    let Some(path) = &place.path else { return of_stream(std::io::stdin(), "stdin", place.raw) };
-    if path.is_dir() {
-        return Ok(Box::new(Folder::open(path)?));
+fn open_once(place: &Place, raw: Option<RawFormat>) -> Result<Box<dyn Source>> {
+    match place {
+        Place::Stdin => of_stream(std::io::stdin(), "stdin", raw),
+        Place::Path(path) if path.is_dir() => Ok(Box::new(Folder::open(path)?)),
+        Place::Path(path) => {
+            let file = File::open(path).map_err(|e| Error::io(path, e))?;
+            of_stream(file, &path.to_string_lossy(), raw)
+        }
     }
-    let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    of_stream(file, &path.to_string_lossy(), place.raw)
 }
 
 /// A stream of raw frames, or of the kind that its first two bytes show.
@@ -114,6 +142,7 @@ fn of_stream(
 /// A stored source that begins anew at its end.
 struct Endless {
     place: Place,
+    raw: Option<RawFormat>,
     once: Box<dyn Source>,
     /// Frames of the rounds before this one.
     before: u64,
@@ -130,10 +159,10 @@ impl Source for Endless {
                 Step::Frame(shot) => {
                     self.last = self.before + shot.number;
                     self.usable = true;
-                    return Ok(Step::Frame(Shot { number: self.last, ..shot }));
+                    return Ok(Step::Frame(Shot { number: self.last, scene: None, ..shot }));
                 }
                 Step::End if self.usable => {
-                    self.once = open_once(&self.place)?;
+                    self.once = open_once(&self.place, self.raw)?;
                     (self.before, self.usable) = (self.last, false);
                 }
                 other => return Ok(other),
@@ -188,8 +217,9 @@ mod tests {
             let error = text.parse::<Place>().unwrap_err().to_string();
             assert!(error.contains("ffmpeg") && error.contains(text), "{error}");
         }
-        let stdin: Place = "-".parse().unwrap();
-        assert!(matches!(open(&stdin, true, None), Err(Error::Usage(_))));
-        assert!(matches!(open(&stdin, false, Some(5.0)), Err(Error::Usage(_))));
+        let looped = Camera { endless: true, ..Camera::default() };
+        assert!(matches!(open(&looped), Err(Error::Usage(_))));
+        let paced = Camera { fps: Some("5".parse().unwrap()), ..Camera::default() };
+        assert!(matches!(open(&paced), Err(Error::Usage(_))));
     }
 }

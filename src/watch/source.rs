@@ -4,7 +4,7 @@ use super::yuv::Yuv;
 use crate::error::{Error, Result};
 use crate::image::{self, Frame};
 use std::path::PathBuf;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Where frames come from: a camera, a stream, a folder.
 pub trait Source: Send {
@@ -28,6 +28,8 @@ pub enum Step {
     Frame(Shot),
     /// A frame was there but is unusable; the next one may be good.
     Damaged(Error),
+    /// The source is lost, or still is. Whoever asks again waits a while, and then it is opened anew.
+    Lost(Error),
     /// The source has ended, as it should.
     End,
 }
@@ -41,6 +43,9 @@ pub struct Shot {
     pub time: SystemTime,
     /// The same moment by the steady clock, from which latency is measured.
     pub instant: Instant,
+    /// When it is in the scene, from the first frame, by the stream's own clock: a file is read faster than what it
+    /// shows has happened. `None`: when it comes.
+    pub scene: Option<Duration>,
     /// The pixels.
     pub picture: Picture,
 }
@@ -48,7 +53,7 @@ pub struct Shot {
 impl Shot {
     /// A shot that is there now.
     pub fn now(number: u64, picture: Picture) -> Self {
-        Shot { number, time: SystemTime::now(), instant: Instant::now(), picture }
+        Shot { number, time: SystemTime::now(), instant: Instant::now(), scene: None, picture }
     }
 }
 

@@ -22,6 +22,7 @@ pub use counters::{Counters, Counts, LATENCY_BOUNDS_MS, Stage, StageCounts};
 pub use events::{Event, EventKind, Events};
 pub use newest::{Newest, Writer};
 pub use panel::{Panel, Publisher, State, Status, View, Viewer};
+pub(super) use report::milliseconds;
 pub use report::{LineCount, Milliseconds, Report, Seen, ZoneCount};
 
 use serde::Serialize;
@@ -104,6 +105,12 @@ impl Board {
     pub fn subscribe(&self, bell: impl Fn() + Send + Sync + 'static) -> Subscription {
         Bells::subscribe(&self.bells, Arc::new(bell))
     }
+}
+
+/// A panel that nobody else has.
+#[cfg(test)]
+pub(super) fn test_panel() -> Arc<Panel> {
+    Arc::clone(Publisher::new("test".into(), Arc::default(), Arc::default()).panel())
 }
 
 #[cfg(test)]

@@ -58,6 +58,7 @@ pub struct Panel {
     report: Arc<Newest<Report>>,
     view: Arc<Newest<View>>,
     viewers: AtomicUsize,
+    bells: Arc<Bells>,
 }
 
 impl Panel {
@@ -87,9 +88,11 @@ impl Panel {
         Viewer(Arc::clone(self))
     }
 
-    fn set_state(&self, state: State, why: &str) {
+    /// Says how the source is.
+    pub(in crate::watch) fn set_state(&self, state: State, why: &str) {
         let since = Stamp(SystemTime::now());
         self.status.store(Arc::new(Status { state, since, why: why.into() }));
+        self.bells.ring();
     }
 }
 
@@ -123,7 +126,6 @@ pub struct Publisher {
     report: Writer<Report>,
     view: Writer<View>,
     events: Arc<Events>,
-    bells: Arc<Bells>,
     /// Seconds since 1970 when the daemon started, in names of events.
     started: u64,
 }
@@ -139,20 +141,15 @@ impl Publisher {
             report: Arc::clone(report.newest()),
             view: Arc::clone(view.newest()),
             viewers: AtomicUsize::new(0),
+            bells,
         });
         let started = since.0.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        Publisher { panel, report, view, events, bells, started }
+        Publisher { panel, report, view, events, started }
     }
 
     /// What readers see.
     pub fn panel(&self) -> &Arc<Panel> {
         &self.panel
-    }
-
-    /// Says how the source is.
-    pub fn set_state(&self, state: State, why: &str) {
-        self.panel.set_state(state, why);
-        self.bells.ring();
     }
 
     /// Keeps an event, which gets its number here, and counts it.
@@ -171,7 +168,7 @@ impl Publisher {
             });
         }
         self.report.publish(|newest| copy(newest, report));
-        self.bells.ring();
+        self.panel.bells.ring();
     }
 }
 

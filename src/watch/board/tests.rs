@@ -102,9 +102,9 @@ fn bells_ring_until_they_are_taken_away() {
     let (first, second) = (board.subscribe(bell(&rung)), board.subscribe(bell(&rung)));
     publishers[0].publish(&Report::default(), &mut frame(0));
     drop(first);
-    publishers[0].set_state(State::Running, "");
+    publishers[0].panel().set_state(State::Running, "");
     drop(second);
-    publishers[0].set_state(State::Lost, "unplugged");
+    publishers[0].panel().set_state(State::Lost, "unplugged");
     assert_eq!(rung.load(Ordering::Relaxed), 3);
     let status = board.panels()[0].status();
     assert_eq!((status.state, status.why.as_ref()), (State::Lost, "unplugged"));

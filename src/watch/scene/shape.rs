@@ -33,6 +33,18 @@ impl Polygon {
     }
 }
 
+impl From<Polygon> for Vec<Point> {
+    fn from(polygon: Polygon) -> Self {
+        polygon.0
+    }
+}
+
+impl From<Line> for [Point; 2] {
+    fn from(line: Line) -> Self {
+        line.0
+    }
+}
+
 /// Least area of a zone, in pictures.
 const AREA_MIN: f32 = 1e-6;
 /// Least length of a line, in pictures.

@@ -129,6 +129,11 @@ impl Tracker {
         &self.ended
     }
 
+    /// No object is about to appear or hidden: if nothing moves, nothing changes.
+    pub fn is_settled(&self) -> bool {
+        self.tracks.iter().all(|track| track.number > 0 && track.is_seen())
+    }
+
     fn assign(&mut self, found: &[Detection], least: f32, may: impl Fn(&Track, &Detection) -> bool) {
         self.pairs.clear();
         for (t, track) in self.tracks.iter().enumerate().filter(|(t, _)| !self.taken[*t]) {

@@ -1,0 +1,116 @@
+//! Flags of `ocellus watch` that say what a configuration file may say as well, and go before it.
+
+use clap::{Args, ValueEnum};
+use ocellus::watch::config::{Camera, Config, Motion, Print, Rate, Snapshots};
+use ocellus::watch::{Place, RawFormat};
+use ocellus::{Error, Result};
+use std::path::PathBuf;
+
+/// What standard output gets.
+#[derive(Clone, Copy, ValueEnum)]
+enum PrintName {
+    /// A line for each frame, with its events.
+    Frames,
+    /// A line for each event.
+    Events,
+    /// Nothing.
+    Nothing,
+}
+
+/// What is watched, and how.
+#[derive(Args, Clone)]
+pub(super) struct Flags {
+    /// Model: .onnx, or ncnn's .param with the .bin beside it.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Where frames come from: a folder of pictures (JPEG, PNG, BMP; by name), a Y4M or MJPEG file, or - for such a
+    /// stream on standard input.
+    #[arg(long, value_name = "S")]
+    source: Option<Place>,
+    /// The source is raw frames: yuv420:WxH (limited range), yuvj420:WxH (full range) or rgb24:WxH.
+    #[arg(long, value_name = "FORMAT")]
+    raw: Option<RawFormat>,
+    /// Name of the camera in the results. Default: the source's.
+    #[arg(long, value_name = "NAME")]
+    camera: Option<String>,
+    /// Begin a file or folder anew at its end, for ever.
+    #[arg(long = "loop")]
+    endless: bool,
+    /// Pace of a file or folder in frames per second. It then counts as a camera: what is not looked at in time is
+    /// dropped.
+    #[arg(long, value_name = "N")]
+    fps: Option<Rate>,
+    /// Look at no more frames than this in a second.
+    #[arg(long, value_name = "N")]
+    max_fps: Option<Rate>,
+    /// Look at every frame and let the source wait.
+    #[arg(long)]
+    all_frames: bool,
+    /// Look only where something moves: where at least this share of the picture has changed.
+    #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.002")]
+    motion: Option<Motion>,
+    /// What standard output gets. Default: frames.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    print: Option<PrintName>,
+    /// Write a picture of each frame with events into this folder, at most 500 MB; the oldest ones go.
+    #[arg(long, value_name = "DIR")]
+    snapshots: Option<PathBuf>,
+}
+
+impl Flags {
+    /// The configuration with what the flags say instead.
+    pub fn apply(&self, mut config: Config) -> Result<Config> {
+        if let Some(model) = &self.model {
+            config.model = Some(model.clone());
+        }
+        if let Some(print) = self.print {
+            config.print = Some(match print {
+                PrintName::Frames => Print::Frames,
+                PrintName::Events => Print::Events,
+                PrintName::Nothing => Print::Nothing,
+            });
+        }
+        if let Some(folder) = &self.snapshots {
+            let max_mb = config.snapshots.map(|snapshots| snapshots.max_mb).unwrap_or_default();
+            config.snapshots = Some(Snapshots { folder: folder.clone(), max_mb });
+        }
+        self.apply_to_camera(&mut config.cameras)?;
+        Ok(config)
+    }
+
+    fn apply_to_camera(&self, cameras: &mut Vec<Camera>) -> Result<()> {
+        match (&mut cameras[..], &self.source) {
+            ([], None) => {
+                return Err(Error::Usage(
+                    "no camera: give --source, or --config with a [[camera]] in the file".into(),
+                ));
+            }
+            ([], Some(source)) => cameras.push(Camera { source: source.clone(), ..Camera::default() }),
+            ([camera], Some(source)) => camera.source = source.clone(),
+            ([_], None) => {}
+            (several, _) if self.is_about_a_camera() => {
+                return Err(Error::Usage(format!(
+                    "--source, --raw, --camera, --loop, --fps, --max-fps, --all-frames and --motion are about one \
+                     camera, and the configuration has {}",
+                    several.len()
+                )));
+            }
+            _ => return Ok(()),
+        }
+        let camera = &mut cameras[0];
+        camera.raw = self.raw.or(camera.raw);
+        camera.name = self.camera.clone().or(camera.name.take());
+        camera.endless |= self.endless;
+        camera.all_frames |= self.all_frames;
+        camera.fps = self.fps.or(camera.fps);
+        camera.max_fps = self.max_fps.or(camera.max_fps);
+        camera.motion = self.motion.or(camera.motion);
+        Ok(())
+    }
+
+    fn is_about_a_camera(&self) -> bool {
+        let Flags { source, raw, camera, endless, fps, max_fps, all_frames, motion, .. } = self;
+        let said = [source.is_some(), raw.is_some(), camera.is_some(), fps.is_some(), max_fps.is_some()];
+        said.contains(&true) || *endless || *all_frames || motion.is_some()
+    }
+}
