@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 
 /// Rest after the first failure; it doubles up to [`REST_MAX`].
 const REST_MIN: Duration = Duration::from_millis(500);
-const REST_MAX: Duration = Duration::from_secs(30);
+const REST_MAX: Duration = Duration::from_secs(15);
 /// A connection that lived longer was a good one: the rest begins small again.
 const GOOD: Duration = Duration::from_secs(10);
 

@@ -1,6 +1,8 @@
 //! How it goes with one receiver of events.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+#[cfg(any(feature = "mqtt", feature = "webhooks"))]
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 /// Figures of one receiver; any thread may read them at any time.
 #[derive(Debug)]
@@ -30,15 +32,17 @@ impl Outlet {
     }
 
     /// Says once that the receiver is there again.
+    #[cfg(any(feature = "mqtt", feature = "webhooks"))]
     pub(super) fn reached(&self) {
-        if !self.connected.swap(true, Ordering::Relaxed) {
-            log::info!("{}: connected, {} events wait", self.name, self.waiting.load(Ordering::Relaxed));
+        if !self.connected.swap(true, Relaxed) {
+            log::info!("{}: connected, {} events wait", self.name, self.waiting.load(Relaxed));
         }
     }
 
     /// Says once that the receiver is away, and each time where somebody wants to know everything.
+    #[cfg(any(feature = "mqtt", feature = "webhooks"))]
     pub(super) fn missed(&self, why: impl std::fmt::Display, first: bool) {
-        let level = match self.connected.swap(false, Ordering::Relaxed) || first {
+        let level = match self.connected.swap(false, Relaxed) || first {
             true => log::Level::Warn,
             false => log::Level::Debug,
         };

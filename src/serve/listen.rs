@@ -96,10 +96,26 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, site: &Arc<Site>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::{guard::Guard, pictures::Pictures, site::Counters};
+    use crate::serve::{Settings, guard::Guard, pictures::Pictures, site::Counters};
     use crate::watch::board::{About, Board};
     use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::{Instant, sleep, timeout};
+
+    struct NoSettings;
+
+    impl Settings for NoSettings {
+        fn read(&self) -> String {
+            String::new()
+        }
+
+        fn change(&self, _: &[u8]) -> Result<()> {
+            Ok(())
+        }
+
+        fn snapshots(&self) -> Option<std::path::PathBuf> {
+            None
+        }
+    }
 
     fn site() -> Arc<Site> {
         let about = About {
@@ -114,8 +130,7 @@ mod tests {
         Arc::new(Site {
             guard: Guard::new(([127, 0, 0, 1], 80).into(), None).unwrap(),
             pictures: Pictures::start(Arc::clone(&board)).unwrap(),
-            settings: None,
-            snapshots: None,
+            settings: Arc::new(NoSettings),
             outlets: Vec::new(),
             streams: Arc::new(Semaphore::new(1)),
             counters: Counters::default(),

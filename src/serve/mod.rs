@@ -30,7 +30,6 @@ use crate::limits::HTTP_STREAMS_MAX;
 use crate::publish::Outlet;
 use crate::watch::board::Board;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::runtime;
@@ -42,12 +41,10 @@ pub struct Options {
     pub address: SocketAddr,
     /// What a client must know. Only on addresses of this machine alone can it be absent.
     pub token: Option<Token>,
-    /// The folder with the pictures of events.
-    pub snapshots: Option<PathBuf>,
     /// Who gets events besides the page, for the metrics.
     pub outlets: Vec<Arc<Outlet>>,
-    /// What the page may change.
-    pub settings: Option<Arc<dyn Settings>>,
+    /// What the page may know and change.
+    pub settings: Arc<dyn Settings>,
 }
 
 /// A server; it ends when this is dropped.
@@ -74,7 +71,6 @@ impl Server {
             guard,
             pictures: pictures::Pictures::start(Arc::clone(&board))?,
             settings: options.settings,
-            snapshots: options.snapshots,
             outlets: options.outlets,
             streams: Arc::new(Semaphore::new(HTTP_STREAMS_MAX)),
             counters: site::Counters::default(),

@@ -81,10 +81,7 @@ async fn private(path: &str, query: &Query, follows: bool, site: &Arc<Site>) -> 
         "/api/detections" => Ok(json(&site.board.panels()[camera()?].report())),
         "/api/events" if follows => streams::events(site),
         "/api/events" => Ok(json(&site.board.events().all())),
-        "/api/config" => match &site.settings {
-            Some(settings) => Ok(whole(StatusCode::OK, "application/json", settings.read())),
-            None => Err(Refusal(StatusCode::NOT_FOUND, "nothing can be set here")),
-        },
+        "/api/config" => Ok(whole(StatusCode::OK, "application/json", site.settings.read())),
         "/snapshot.jpg" => picture(site, camera()?, look(true)).await,
         "/stream.mjpg" => streams::pictures(site, camera()?, look(false)),
         _ => match path.strip_prefix("/api/events/").and_then(|rest| rest.strip_suffix("/snapshot.jpg")) {
@@ -140,12 +137,9 @@ fn to_page(cookie: &str) -> Reply {
 }
 
 async fn change(body: Incoming, site: &Site) -> Result<Reply, Refusal> {
-    let Some(settings) = &site.settings else {
-        return Err(Refusal(StatusCode::NOT_FOUND, "nothing can be set here"));
-    };
     let body = read(body).await?;
-    Ok(match settings.change(&body) {
-        Ok(()) => whole(StatusCode::OK, "application/json", settings.read()),
+    Ok(match site.settings.change(&body) {
+        Ok(()) => whole(StatusCode::OK, "application/json", site.settings.read()),
         Err(error) => words(StatusCode::BAD_REQUEST, error.to_string()),
     })
 }
@@ -168,7 +162,8 @@ fn snapshot(site: &Site, id: &str) -> Result<Reply, Refusal> {
     let none = || Refusal(StatusCode::NOT_FOUND, "no picture of such an event");
     let all = site.board.events().all();
     let name = all.iter().find(|event| event.id == id).and_then(|event| event.snapshot.as_ref());
-    let path = site.snapshots.as_ref().zip(name).map(|(folder, name)| folder.join(name)).ok_or_else(none)?;
+    let folder = site.settings.snapshots();
+    let path = folder.zip(name).map(|(folder, name)| folder.join(name)).ok_or_else(none)?;
     // Small, local and soon in the cache: not worth a thread.
     let size = std::fs::metadata(&path).map_or(u64::MAX, |file| file.len());
     let file = (size <= PICTURE_FILE_BYTES_MAX).then(|| std::fs::read(&path).ok()).flatten();

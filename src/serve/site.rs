@@ -6,7 +6,6 @@ use super::settings::Settings;
 use crate::publish::Outlet;
 use crate::watch::board::Board;
 use hyper::StatusCode;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use tokio::sync::Semaphore;
@@ -16,9 +15,7 @@ pub(super) struct Site {
     pub board: Arc<Board>,
     pub guard: Guard,
     pub pictures: Pictures,
-    pub settings: Option<Arc<dyn Settings>>,
-    /// Where the pictures of events lie.
-    pub snapshots: Option<PathBuf>,
+    pub settings: Arc<dyn Settings>,
     /// Who gets events besides the page.
     pub outlets: Vec<Arc<Outlet>>,
     /// Places for endless answers.

@@ -162,7 +162,7 @@ fn merge(current: &Config, new: Config) -> (Config, Vec<String>) {
     let mut merged = Config { snapshots: new.snapshots.clone(), score: new.score, ..current.clone() };
     let fixed = |config: &Config| Config { snapshots: None, score: None, cameras: vec![], ..config.clone() };
     if fixed(&new) != fixed(current) {
-        note("model, names, size, threads, iou, max_det and print change".into());
+        note("all but thresholds, snapshots and cameras changes".into());
     }
     for camera in &mut merged.cameras {
         let label = camera.label();

@@ -22,7 +22,7 @@ const UNSAFE: [&str; 7] = [
 ];
 
 /// What each room may know, the crate's own modules only; see docs/ARCHITECTURE.md.
-const KNOWS: [(&str, &[&str]); 15] = [
+const KNOWS: [(&str, &[&str]); 17] = [
     ("limits", &[]),
     ("tensor", &["limits"]),
     ("error", &["tensor"]),
@@ -39,6 +39,9 @@ const KNOWS: [(&str, &[&str]); 15] = [
     ("detect", &["image", "tensor", "limits", "error"]),
     ("engines", &["engine", "loader", "graph", "detect", "image", "kernels", "tensor", "limits", "error"]),
     ("watch", &["detector", "detect", "image", "limits", "error"]),
+    ("publish", &["watch", "limits", "error"]),
+    // Of bench, which is no room below, the facts of the machine.
+    ("serve", &["watch", "publish", "image", "limits", "error"]),
 ];
 
 struct Source {

@@ -2,6 +2,7 @@
 
 mod flags;
 mod output;
+mod outward;
 mod signals;
 
 use super::options::{ModelFacts, RunOptions};
@@ -13,6 +14,7 @@ use ocellus::watch::config::{self, Config, Share};
 use ocellus::watch::{self, Lens, Live, Shared};
 use ocellus::{Detector, DetectorOptions, Error, Result};
 use output::Output;
+use outward::{Outward, OutwardFlags};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -61,6 +63,8 @@ pub(super) struct Watch {
     check: bool,
     #[command(flatten)]
     flags: Flags,
+    #[command(flatten)]
+    outward: OutwardFlags,
     /// Least confidence of a detection, 0 to 1. Default: 0.25.
     #[arg(long, value_name = "P")]
     score: Option<f32>,
@@ -106,8 +110,10 @@ impl Watch {
             let source = watch::open(camera)?;
             lenses.push(Lens { source, every: camera.sees_all(), rules: Arc::clone(rules), publisher });
         }
+        let outward = Outward::start(&board, &live, &config)?;
         let done = watch::watch(lenses, &mut detector, &shared, |report| output.print(report));
         output.summarize();
+        drop(outward);
         // Pictures that were handed over are written before the program ends.
         shared.snapshots.store(None);
         done.map(|()| ExitCode::SUCCESS)
@@ -120,12 +126,12 @@ impl Watch {
             share.map_err(|e| Error::Usage(format!("--{name}: {e}")))
         };
         let (score, iou) = (share(self.score, "score")?, share(self.iou, "iou")?);
-        let (flags, max_det) = (self.flags.clone(), self.max_det);
+        let (flags, outward, max_det) = (self.flags.clone(), self.outward.clone(), self.max_det);
         Ok(Box::new(move |mut config: Config| {
             config.score = score.or(config.score);
             config.iou = iou.or(config.iou);
             config.max_det = max_det.or(config.max_det);
-            flags.apply(config)
+            flags.apply(outward.apply(config))
         }))
     }
 

@@ -118,7 +118,7 @@ function showStatus(status) {
   $("about").textContent = `${status.about.model} · ${status.about.precision} · ${status.about.threads} thread${status.about.threads > 1 ? "s" : ""} · ${status.about.version}`;
   $("fps").textContent = counts.process_fps.toFixed(1);
   $("dropped").textContent = counts.skipped_fps.toFixed(1);
-  $("camera-fps").textContent = `camera ${counts.camera_fps.toFixed(1)} fps` + (counts.damaged ? `, ${counts.damaged} damaged` : "");
+  $("camera-fps").textContent = `of ${counts.camera_fps.toFixed(1)}/s` + (counts.damaged ? ` · ${counts.damaged} damaged` : "");
   const rates = history.map(h => h.counts.process_fps), top = Math.max(...rates, 1);
   $("spark").firstElementChild.setAttribute("points", rates.map((r, i) => `${60 - rates.length + i},${15 - (14 * r) / top}`).join(" "));
   const frames = since(c => c.frames), mean = (1e3 * since(c => c.latency_seconds)) / frames;
@@ -245,7 +245,8 @@ function hint(text, bad = false) {
 async function save(change) {
   const before = JSON.stringify(settings);
   change();
-  const response = await fetch("/api/config", { method: "PUT", body: JSON.stringify(settings), headers: { "Content-Type": "application/json" } });
+  const { zones, lines } = ours();
+  const response = await fetch("/api/config", { method: "PUT", body: JSON.stringify({ camera, zones, lines }), headers: { "Content-Type": "application/json" } });
   if (response.ok) {
     settings = await response.json();
     hint(settings.kept ? "" : "In effect until the daemon ends: it was started without a configuration file.");
@@ -296,13 +297,14 @@ function removePlace(kind, name) {
 
 // ---- events -------------------------------------------------------------------------------------------------------
 
-const WORDS = { enter: "entered", leave: "left", forward: "crossed", backward: "crossed back" };
+const WORDS = { enter: "entered", leave: "left", forward: "crossed", backward: "crossed back over" };
 const SIGNS = { enter: "→", leave: "←", forward: "↷", backward: "↶" };
 let happened = 0;
 
 function showEvent(event) {
   const text = `${event.class}${event.track ? " #" + event.track : ""} ${WORDS[event.event] || event.event} ${event.place}`;
-  const time = new Date(event.time).toLocaleString([], { dateStyle: "short", timeStyle: "medium" });
+  const date = new Date(event.time), today = date.toDateString() === new Date().toDateString();
+  const time = today ? date.toLocaleTimeString() : date.toLocaleString([], { dateStyle: "short", timeStyle: "short" });
   const path = `/api/events/${encodeURIComponent(event.id)}/snapshot.jpg`;
   const shot = event.snapshot
     ? make("button", { className: "shot", title: "Show the picture", onclick: () => enlarge(path, `${text}, ${time}`) }, make("img", { src: path, alt: text, loading: "lazy" }))

@@ -4,10 +4,12 @@
 //! line. What the words mean for a model (names of classes) is checked when the model is there.
 
 mod edit;
+mod outward;
 mod parse;
 mod values;
 
 pub use edit::set_places;
+pub use outward::{BrokerUrl, Http, Mqtt, Webhook};
 pub(super) use parse::check;
 pub use parse::{load, nearest, parse};
 pub use values::{Corners, Ends, Megabytes, Motion, Rate, Share, Size};
@@ -39,6 +41,15 @@ pub struct Config {
     pub print: Option<Print>,
     /// Pictures of events.
     pub snapshots: Option<Snapshots>,
+    /// The web page.
+    pub http: Option<Http>,
+    /// The broker that gets events and states.
+    pub mqtt: Option<Mqtt>,
+    /// Addresses to which events are posted.
+    #[serde(default, rename = "webhook")]
+    pub webhooks: Vec<Webhook>,
+    /// The folder in which events wait for broker and webhooks; without it they wait in memory.
+    pub spool: Option<PathBuf>,
     /// The cameras.
     #[serde(default, rename = "camera")]
     pub cameras: Vec<Camera>,

@@ -189,9 +189,8 @@ fn a_port_in_use_and_an_open_door_are_refused_at_the_start() {
         let options = Options {
             address: address.parse().unwrap(),
             token: None,
-            snapshots: None,
             outlets: Vec::new(),
-            settings: None,
+            settings: scene.settings.clone(),
         };
         Server::start(scene.board.clone(), options).unwrap_err().to_string()
     };

@@ -33,7 +33,7 @@ pub struct Scene {
 
 /// Settings that are any JSON that is no text.
 #[derive(Default)]
-pub struct Kept(pub Mutex<String>);
+pub struct Kept(pub Mutex<String>, Option<PathBuf>);
 
 impl Settings for Kept {
     fn read(&self) -> String {
@@ -48,6 +48,10 @@ impl Settings for Kept {
                 Ok(())
             }
         }
+    }
+
+    fn snapshots(&self) -> Option<PathBuf> {
+        self.1.clone()
     }
 }
 
@@ -82,13 +86,12 @@ impl Scene {
             threads: 1,
         };
         let (board, mut publishers) = Board::new(about, &["door".into(), "a \"b\"".into()]);
-        let settings = Arc::new(Kept(Mutex::new("[]".into())));
+        let settings = Arc::new(Kept(Mutex::new("[]".into()), snapshots));
         let options = Options {
             address: "127.0.0.1:0".parse().unwrap(),
             token: token.map(|token| Token::new(token).unwrap()),
-            snapshots,
             outlets: vec![Arc::new(Outlet::new("mqtt broker:1883"))],
-            settings: Some(settings.clone()),
+            settings: settings.clone(),
         };
         let server = Server::start(Arc::clone(&board), options).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
