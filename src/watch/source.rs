@@ -1,5 +1,6 @@
 //! What a source of frames is, and what it hands over.
 
+use super::packed::Packed;
 use super::yuv::Yuv;
 use crate::error::{Error, Result};
 use crate::image::{self, Frame};
@@ -64,6 +65,8 @@ pub enum Picture {
     Rgb(Frame),
     /// Planes of brightness and colour.
     Yuv(Yuv),
+    /// Pixels as a camera packs them.
+    Packed(Packed),
     /// A JPEG file in memory.
     Jpeg {
         /// Name of the stream, for messages.
@@ -86,6 +89,7 @@ impl Picture {
         match self {
             Picture::Rgb(frame) => Ok(frame),
             Picture::Yuv(yuv) => Ok(yuv.to_rgb()),
+            Picture::Packed(packed) => Ok(packed.to_rgb()),
             Picture::File(path) => image::decode(path),
             Picture::Jpeg { stream, frame, bytes } => image::decode_bytes(&stream, &bytes).map_err(|e| {
                 let what = match e {

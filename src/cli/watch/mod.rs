@@ -162,16 +162,10 @@ fn check(config: Config, detector: &Detector) -> Result<ExitCode> {
     println!("model: {} classes, input {width}x{height}, {}", detector.names().len(), detector.precision());
     let live = Live::new(config.clone(), None, Box::new(Ok), detector.names())?;
     for (camera, rules) in config.cameras.iter().zip(live.rules()) {
-        if camera.source != watch::Place::Stdin {
-            drop(watch::open(camera)?);
-        }
+        watch::probe(camera)?;
         let places = &rules.load().places;
         let (zones, lines) = (places.zones.len(), places.lines.len());
-        println!(
-            "camera '{}': {} ({zones} zones, {lines} lines)",
-            camera.label(),
-            String::from(camera.source.clone())
-        );
+        println!("camera '{}': {} ({zones} zones, {lines} lines)", camera.label(), camera.source);
     }
     Ok(ExitCode::SUCCESS)
 }
