@@ -83,6 +83,10 @@ pub(super) struct Flags {
     /// Look only where something moves: where at least this share of the picture has changed.
     #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.002")]
     motion: Option<Motion>,
+    /// Decode the JPEG frames of a stream at 1/2, 1/4 or 1/8 of their size where the network needs no more. Boxes are then
+    /// in pixels of the smaller frame, whose size each line states.
+    #[arg(long)]
+    shrink: bool,
     /// What standard output gets. Default: frames.
     #[arg(long, value_enum, value_name = "WHAT")]
     print: Option<PrintName>,
@@ -113,43 +117,45 @@ impl Flags {
     }
 
     fn apply_to_camera(&self, cameras: &mut Vec<Camera>) -> Result<()> {
-        match (&mut cameras[..], &self.source) {
-            ([], None) => {
-                return Err(Error::Usage(
-                    "no camera: give --source, or --config with a [[camera]] in the file".into(),
-                ));
-            }
-            ([], Some(source)) => cameras.push(Camera { source: source.clone(), ..Camera::default() }),
-            ([camera], Some(source)) => camera.source = source.clone(),
-            ([_], None) => {}
-            (several, _) if self.is_about_a_camera() => {
-                return Err(Error::Usage(format!(
-                    "--source, --raw, --camera, --loop, --fps, --pixels, --resolution, --max-fps, --all-frames and \
-                     --motion are about one camera, and the configuration has {}",
-                    several.len()
-                )));
-            }
-            _ => return Ok(()),
+        if cameras.is_empty() && self.source.is_some() {
+            cameras.push(Camera::default());
         }
-        let camera = &mut cameras[0];
+        match &mut cameras[..] {
+            [] => Err(Error::Usage(
+                "no camera: give --source, or --config with a [[camera]] in the file".into(),
+            )),
+            [camera] => {
+                self.change(camera);
+                Ok(())
+            }
+            several if self.is_about_a_camera() => Err(Error::Usage(format!(
+                "--source, --raw, --camera, --loop, --fps, --pixels, --resolution, --max-fps, --all-frames, --motion \
+                 and --shrink are about one camera, and the configuration has {}",
+                several.len()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn change(&self, camera: &mut Camera) {
+        if let Some(source) = &self.source {
+            camera.source = source.clone();
+        }
         camera.raw = self.raw.or(camera.raw);
         camera.name = self.camera.clone().or(camera.name.take());
         camera.endless |= self.endless;
         camera.all_frames |= self.all_frames;
+        camera.shrink |= self.shrink;
         camera.fps = self.fps.or(camera.fps);
         camera.format = self.pixels.map(PixelFormat::from).or(camera.format);
         camera.resolution = self.resolution.or(camera.resolution);
         camera.max_fps = self.max_fps.or(camera.max_fps);
         camera.motion = self.motion.or(camera.motion);
-        Ok(())
     }
 
     fn is_about_a_camera(&self) -> bool {
-        let Flags {
-            source, raw, camera, endless, fps, pixels, resolution, max_fps, all_frames, motion, ..
-        } = self;
-        let flags = [*endless, *all_frames, source.is_some(), raw.is_some(), camera.is_some(), fps.is_some()];
-        let others = [pixels.is_some(), resolution.is_some(), max_fps.is_some(), motion.is_some()];
-        flags.contains(&true) || others.contains(&true)
+        let mut changed = Camera::default();
+        self.change(&mut changed);
+        self.source.is_some() || changed != Camera::default()
     }
 }

@@ -2,6 +2,8 @@
 
 mod flags;
 mod output;
+#[cfg(target_os = "linux")]
+mod service;
 mod signals;
 
 use super::options::{ModelFacts, RunOptions};
@@ -105,6 +107,11 @@ impl Watch {
         for ((camera, publisher), rules) in config.cameras.iter().zip(publishers).zip(live.rules()) {
             let source = watch::open(camera)?;
             lenses.push(Lens { source, every: camera.sees_all(), rules: Arc::clone(rules), publisher });
+        }
+        #[cfg(target_os = "linux")]
+        {
+            service::keep_watchdog(&shared.pulse);
+            service::ready();
         }
         let done = watch::watch(lenses, &mut detector, &shared, |report| output.print(report));
         output.summarize();

@@ -94,6 +94,9 @@ pub struct Camera {
     pub max_fps: Option<Rate>,
     /// The network looks only where something moves.
     pub motion: Option<Motion>,
+    /// JPEG frames are decoded at a half, a quarter or an eighth of their size, as far as the network loses nothing.
+    #[serde(default)]
+    pub shrink: bool,
     /// Least score of a detection.
     pub score: Option<Share>,
     /// Least score by class.

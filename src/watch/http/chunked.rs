@@ -43,6 +43,9 @@ impl<R: BufRead> Chunked<R> {
             return Err(bad("a chunk is longer than it says"));
         }
         let line = self.line()?;
+        if !line[0].is_ascii_hexdigit() {
+            return Err(bad("a chunk without a length"));
+        }
         self.rest = match httparse::parse_chunk_size(&line) {
             Ok(httparse::Status::Complete((_, length))) => length,
             _ => return Err(bad("a chunk without a length")),
