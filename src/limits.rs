@@ -49,6 +49,10 @@ pub const VIDEO_PIXELS_MAX: usize = 1 << 25;
 pub const VIDEO_JPEG_BYTES_MAX: usize = 32 << 20;
 /// Longest header line of a Y4M stream, in bytes.
 pub const VIDEO_LINE_BYTES_MAX: usize = 1024;
+/// Most formats of a camera, and most sizes of a format, that are asked for.
+pub const CAMERA_FORMATS_MAX: u32 = 256;
+/// Longest head of an answer of an HTTP stream, in bytes.
+pub const HTTP_HEAD_BYTES_MAX: usize = 16 << 10;
 /// Most events that a daemon keeps for its readers.
 pub const EVENTS_KEPT: usize = 256;
 /// Most objects that a camera's tracker follows.

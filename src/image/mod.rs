@@ -11,6 +11,7 @@ mod letterbox;
 mod mapping;
 mod preprocess;
 mod resize;
+mod shrunk;
 mod text;
 
 pub use decode::{decode, decode_bytes};
@@ -19,3 +20,4 @@ pub use frame::Frame;
 pub use letterbox::Letterbox;
 pub use mapping::Mapping;
 pub use preprocess::{ChannelOrder, Fit, Interpolation, Preprocess};
+pub use shrunk::decode_shrunk;

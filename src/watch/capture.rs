@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// frame that does not come, the thread outlives the watch.
 pub(super) fn start(source: Box<dyn Source>, feed: Feed, panel: Arc<Panel>) -> Result<(), Error> {
     let thread = std::thread::Builder::new().name("capture".into());
-    let capture = Capture { panel, feed, losses: 0 };
+    let capture = Capture { panel, feed, losses: 0, last: 0 };
     thread.spawn(move || capture.run(source)).map(drop).map_err(|e| Error::io("capture thread", e))
 }
 
@@ -19,6 +19,8 @@ struct Capture {
     feed: Feed,
     /// Times in a row that the source was lost.
     losses: u64,
+    /// Number of the last frame, damaged ones counted.
+    last: u64,
 }
 
 impl Capture {
@@ -27,13 +29,17 @@ impl Capture {
             match source.next_frame() {
                 Ok(Step::Frame(shot)) => {
                     self.is_there();
+                    self.count_missing(shot.number);
                     match self.feed.put(shot) {
                         Put::Waits => {}
                         Put::Replaces => self.panel.counters().count_dropped(),
                         Put::Stopped => return,
                     }
                 }
-                Ok(Step::Damaged(error)) => damaged(&self.panel, &error),
+                Ok(Step::Damaged(error)) => {
+                    self.last += 1;
+                    damaged(&self.panel, &error);
+                }
                 Ok(Step::Lost(error)) => self.lost(&error),
                 Ok(Step::End) => return self.feed.end(Ok(())),
                 Err(error) => return self.feed.end(Err(error)),
@@ -52,6 +58,14 @@ impl Capture {
             self.losses = 0;
             self.panel.set_state(State::Running, "");
         }
+    }
+
+    /// A gap in the numbers is frames that the source has dropped: the driver of a camera had no free buffer.
+    fn count_missing(&mut self, number: u64) {
+        for _ in self.last + 1..number {
+            self.panel.counters().count_dropped();
+        }
+        self.last = self.last.max(number);
     }
 
     fn lost(&mut self, error: &Error) {

@@ -171,10 +171,11 @@ fn merge(current: &Config, new: Config) -> (Config, Vec<String>) {
             continue;
         };
         if !camera.has_same_source(after) {
-            note(format!("source, raw, loop, fps and all_frames of camera '{label}' change"));
+            note(format!(
+                "source, raw, loop, fps, format, resolution and all_frames of camera '{label}' change"
+            ));
         }
-        let Camera { name, source, raw, endless, fps, all_frames, .. } = camera.clone();
-        *camera = Camera { name, source, raw, endless, fps, all_frames, ..after.clone() };
+        *camera = camera.with_rules_of(after);
     }
     for camera in &new.cameras {
         if !current.cameras.iter().any(|known| known.label() == camera.label()) {

@@ -85,7 +85,7 @@ impl Look {
             _ => None,
         };
         let begin = Instant::now();
-        let mut frame = picture.decode()?;
+        let mut frame = picture.decode_for(self.rules.shrink.then(|| detector.input_size()))?;
         let decode = begin.elapsed();
         let still = self.is_still(&frame, now);
         self.report.events.clear();

@@ -5,14 +5,14 @@ use super::yuv::{Chroma, Layout, Range, Yuv, check_extents};
 use super::{Picture, Shot, Source, Step};
 use crate::error::{Error, Result};
 use crate::image::Frame;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::io::Read;
 use std::str::FromStr;
 
 /// What the bytes of a raw stream are: `yuv420:640x480` (BT.601, limited range), `yuvj420:640x480` (full range) or
 /// `rgb24:640x480`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct RawFormat {
     layout: Layout,
     pixels: Pixels,
@@ -39,17 +39,6 @@ impl TryFrom<String> for RawFormat {
 
     fn try_from(text: String) -> Result<Self> {
         text.parse()
-    }
-}
-
-impl From<RawFormat> for String {
-    fn from(format: RawFormat) -> String {
-        let name = match format.pixels {
-            Pixels::Yuv(Range::Limited) => "yuv420",
-            Pixels::Yuv(Range::Full) => "yuvj420",
-            Pixels::Rgb => "rgb24",
-        };
-        format!("{name}:{}x{}", format.layout.width, format.layout.height)
     }
 }
 
@@ -118,7 +107,6 @@ mod tests {
     fn formats_are_parsed_and_checked() {
         let bytes = |text: &str| text.parse::<RawFormat>().map(|f| f.bytes());
         assert_eq!(bytes("yuv420:640x480").unwrap(), 460_800);
-        assert_eq!(String::from("yuvj420:64x48".parse::<RawFormat>().unwrap()), "yuvj420:64x48");
         assert_eq!(bytes("yuvj420:3x3").unwrap(), 17);
         assert_eq!(bytes("rgb24:2x1").unwrap(), 6);
         for text in ["", "yuv420", "yuv420:640", "nv12:2x2", "rgb24:0x4", "rgb24:99999x9", "rgb24:-1x2"] {

@@ -22,6 +22,8 @@ pub struct Rules {
     pub period: Option<Duration>,
     /// Share of the picture that must change before the network looks; `None`: it always looks.
     pub motion: Option<f32>,
+    /// JPEG frames are decoded no larger than the network needs.
+    pub shrink: bool,
 }
 
 impl Rules {
@@ -42,7 +44,8 @@ impl Rules {
         let min_area = camera.min_area.map_or(0.0, f32::from);
         let period = camera.max_fps.map(|rate| rate.period());
         let motion = camera.motion.and_then(|motion| motion.share());
-        Ok(Rules { scores, min_area, places: places(camera, names).map_err(of_camera)?, period, motion })
+        let places = places(camera, names).map_err(of_camera)?;
+        Ok(Rules { scores, min_area, places, period, motion, shrink: camera.shrink })
     }
 
     /// The score from which on the detector must give boxes.

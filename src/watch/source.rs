@@ -1,5 +1,6 @@
 //! What a source of frames is, and what it hands over.
 
+use super::packed::Packed;
 use super::yuv::Yuv;
 use crate::error::{Error, Result};
 use crate::image::{self, Frame};
@@ -64,6 +65,8 @@ pub enum Picture {
     Rgb(Frame),
     /// Planes of brightness and colour.
     Yuv(Yuv),
+    /// Pixels as a camera packs them.
+    Packed(Packed),
     /// A JPEG file in memory.
     Jpeg {
         /// Name of the stream, for messages.
@@ -83,17 +86,33 @@ impl Picture {
     /// # Errors
     /// The picture is damaged or above the limits.
     pub fn decode(self) -> Result<Frame> {
+        self.decode_for(None)
+    }
+
+    /// As [`Picture::decode`]; but a JPEG of a stream is made smaller, as far as a network of `[height, width]` loses
+    /// nothing.
+    ///
+    /// # Errors
+    /// As [`Picture::decode`].
+    pub fn decode_for(self, network: Option<[usize; 2]>) -> Result<Frame> {
         match self {
             Picture::Rgb(frame) => Ok(frame),
             Picture::Yuv(yuv) => Ok(yuv.to_rgb()),
+            Picture::Packed(packed) => Ok(packed.to_rgb()),
             Picture::File(path) => image::decode(path),
-            Picture::Jpeg { stream, frame, bytes } => image::decode_bytes(&stream, &bytes).map_err(|e| {
-                let what = match e {
-                    Error::BadPicture { what, .. } => what,
-                    other => other.to_string(),
+            Picture::Jpeg { stream, frame, bytes } => {
+                let decoded = match network {
+                    Some(network) => image::decode_shrunk(&stream, &bytes, network),
+                    None => image::decode_bytes(&stream, &bytes),
                 };
-                Error::BadStream { stream, frame, what }
-            }),
+                decoded.map_err(|e| {
+                    let what = match e {
+                        Error::BadPicture { what, .. } => what,
+                        other => other.to_string(),
+                    };
+                    Error::BadStream { stream, frame, what }
+                })
+            }
         }
     }
 }

@@ -279,3 +279,40 @@ fn a_hangup_has_the_configuration_read_again() {
     let _ = child.kill();
     panic!("the change has no effect");
 }
+
+/// As a service: it is ready, it pings, and the pings stop when a frame hangs: here in standard output, which nobody reads
+/// until its pipe is full.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stuck_service_stops_its_pings() {
+    use std::os::unix::net::UnixDatagram;
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+    let dir = TempDir::new("watch-service");
+    let (model, video) = (dir.write("m.onnx", onnx_bytes::detector()), dir.write("v.y4m", y4m(2)));
+    let socket = UnixDatagram::bind(dir.path("notify")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ocellus"))
+        .args(["watch", "--loop"])
+        .arg("--model")
+        .arg(&model)
+        .arg("--source")
+        .arg(&video)
+        .env("NOTIFY_SOCKET", dir.path("notify"))
+        .env("WATCHDOG_USEC", "200000")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let next = || {
+        let mut bytes = [0; 256];
+        socket.recv(&mut bytes).map(|length| String::from_utf8_lossy(&bytes[..length]).trim().to_owned())
+    };
+    let first: Vec<_> = (0..2).map(|_| next().unwrap()).collect();
+    assert!(first.contains(&"READY=1".into()) && first.contains(&"WATCHDOG=1".into()), "{first:?}");
+    socket.set_read_timeout(Some(Duration::from_millis(1000))).unwrap();
+    let silent = (0..1000).any(|_| next().is_err());
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(silent, "it pings though it hangs");
+}

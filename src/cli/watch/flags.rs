@@ -1,7 +1,7 @@
 //! Flags of `ocellus watch` that say what a configuration file may say as well, and go before it.
 
 use clap::{Args, ValueEnum};
-use ocellus::watch::config::{Camera, Config, Motion, Print, Rate, Snapshots};
+use ocellus::watch::config::{Camera, Config, Motion, PixelFormat, Print, Rate, Size, Snapshots};
 use ocellus::watch::{Place, RawFormat};
 use ocellus::{Error, Result};
 use std::path::PathBuf;
@@ -17,14 +17,42 @@ enum PrintName {
     Nothing,
 }
 
+/// Pixel formats of a camera.
+#[derive(Clone, Copy, ValueEnum)]
+enum PixelName {
+    /// JPEG pictures.
+    Mjpg,
+    /// Packed 4:2:2.
+    Yuyv,
+    /// Planes of 4:2:0.
+    Nv12,
+    /// Packed RGB.
+    Rgb3,
+    /// Brightness alone.
+    Grey,
+}
+
+impl From<PixelName> for PixelFormat {
+    fn from(name: PixelName) -> Self {
+        match name {
+            PixelName::Mjpg => PixelFormat::Mjpg,
+            PixelName::Yuyv => PixelFormat::Yuyv,
+            PixelName::Nv12 => PixelFormat::Nv12,
+            PixelName::Rgb3 => PixelFormat::Rgb3,
+            PixelName::Grey => PixelFormat::Grey,
+        }
+    }
+}
+
 /// What is watched, and how.
 #[derive(Args, Clone)]
 pub(super) struct Flags {
     /// Model: .onnx, or ncnn's .param with the .bin beside it.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
-    /// Where frames come from: a folder of pictures (JPEG, PNG, BMP; by name), a Y4M or MJPEG file, or - for such a
-    /// stream on standard input.
+    /// Where frames come from: a folder of pictures (JPEG, PNG, BMP; by name), a Y4M or MJPEG file, - for such a
+    /// stream on standard input, or v4l:PATH for a camera (/dev/video0, or better a path in /dev/v4l/by-id), which is
+    /// opened again when it was unplugged (see `ocellus cameras`), or http://… for a network camera's MJPEG stream.
     #[arg(long, value_name = "S")]
     source: Option<Place>,
     /// The source is raw frames: yuv420:WxH (limited range), yuvj420:WxH (full range) or rgb24:WxH.
@@ -36,10 +64,16 @@ pub(super) struct Flags {
     /// Begin a file or folder anew at its end, for ever.
     #[arg(long = "loop")]
     endless: bool,
-    /// Pace of a file or folder in frames per second. It then counts as a camera: what is not looked at in time is
-    /// dropped.
+    /// Pace of a file or folder in frames per second: it then counts as a camera, and what is not looked at in time is
+    /// dropped. Of a camera, the rate that it is asked for.
     #[arg(long, value_name = "N")]
     fps: Option<Rate>,
+    /// Pixel format that a camera is asked for. Default: mjpg above 640x480, else yuyv.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pixels: Option<PixelName>,
+    /// Size of frames that a camera is asked for. Default: the one nearest to 640x480.
+    #[arg(long, value_name = "WxH")]
+    resolution: Option<Size>,
     /// Look at no more frames than this in a second.
     #[arg(long, value_name = "N")]
     max_fps: Option<Rate>,
@@ -49,6 +83,10 @@ pub(super) struct Flags {
     /// Look only where something moves: where at least this share of the picture has changed.
     #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.002")]
     motion: Option<Motion>,
+    /// Decode the JPEG frames of a stream at 1/2, 1/4 or 1/8 of their size where the network needs no more. Boxes are then
+    /// in pixels of the smaller frame, whose size each line states.
+    #[arg(long)]
+    shrink: bool,
     /// What standard output gets. Default: frames.
     #[arg(long, value_enum, value_name = "WHAT")]
     print: Option<PrintName>,
@@ -79,38 +117,45 @@ impl Flags {
     }
 
     fn apply_to_camera(&self, cameras: &mut Vec<Camera>) -> Result<()> {
-        match (&mut cameras[..], &self.source) {
-            ([], None) => {
-                return Err(Error::Usage(
-                    "no camera: give --source, or --config with a [[camera]] in the file".into(),
-                ));
-            }
-            ([], Some(source)) => cameras.push(Camera { source: source.clone(), ..Camera::default() }),
-            ([camera], Some(source)) => camera.source = source.clone(),
-            ([_], None) => {}
-            (several, _) if self.is_about_a_camera() => {
-                return Err(Error::Usage(format!(
-                    "--source, --raw, --camera, --loop, --fps, --max-fps, --all-frames and --motion are about one \
-                     camera, and the configuration has {}",
-                    several.len()
-                )));
-            }
-            _ => return Ok(()),
+        if cameras.is_empty() && self.source.is_some() {
+            cameras.push(Camera::default());
         }
-        let camera = &mut cameras[0];
+        match &mut cameras[..] {
+            [] => Err(Error::Usage(
+                "no camera: give --source, or --config with a [[camera]] in the file".into(),
+            )),
+            [camera] => {
+                self.change(camera);
+                Ok(())
+            }
+            several if self.is_about_a_camera() => Err(Error::Usage(format!(
+                "--source, --raw, --camera, --loop, --fps, --pixels, --resolution, --max-fps, --all-frames, --motion \
+                 and --shrink are about one camera, and the configuration has {}",
+                several.len()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn change(&self, camera: &mut Camera) {
+        if let Some(source) = &self.source {
+            camera.source = source.clone();
+        }
         camera.raw = self.raw.or(camera.raw);
         camera.name = self.camera.clone().or(camera.name.take());
         camera.endless |= self.endless;
         camera.all_frames |= self.all_frames;
+        camera.shrink |= self.shrink;
         camera.fps = self.fps.or(camera.fps);
+        camera.format = self.pixels.map(PixelFormat::from).or(camera.format);
+        camera.resolution = self.resolution.or(camera.resolution);
         camera.max_fps = self.max_fps.or(camera.max_fps);
         camera.motion = self.motion.or(camera.motion);
-        Ok(())
     }
 
     fn is_about_a_camera(&self) -> bool {
-        let Flags { source, raw, camera, endless, fps, max_fps, all_frames, motion, .. } = self;
-        let said = [source.is_some(), raw.is_some(), camera.is_some(), fps.is_some(), max_fps.is_some()];
-        said.contains(&true) || *endless || *all_frames || motion.is_some()
+        let mut changed = Camera::default();
+        self.change(&mut changed);
+        self.source.is_some() || changed != Camera::default()
     }
 }

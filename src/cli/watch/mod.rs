@@ -3,6 +3,8 @@
 mod flags;
 mod output;
 mod outward;
+#[cfg(target_os = "linux")]
+mod service;
 mod signals;
 
 use super::options::{ModelFacts, RunOptions};
@@ -111,6 +113,11 @@ impl Watch {
             lenses.push(Lens { source, every: camera.sees_all(), rules: Arc::clone(rules), publisher });
         }
         let outward = Outward::start(&board, &live, &config)?;
+        #[cfg(target_os = "linux")]
+        {
+            service::keep_watchdog(&shared.pulse);
+            service::ready();
+        }
         let done = watch::watch(lenses, &mut detector, &shared, |report| output.print(report));
         output.summarize();
         drop(outward);
@@ -168,16 +175,10 @@ fn check(config: Config, detector: &Detector) -> Result<ExitCode> {
     println!("model: {} classes, input {width}x{height}, {}", detector.names().len(), detector.precision());
     let live = Live::new(config.clone(), None, Box::new(Ok), detector.names())?;
     for (camera, rules) in config.cameras.iter().zip(live.rules()) {
-        if camera.source != watch::Place::Stdin {
-            drop(watch::open(camera)?);
-        }
+        watch::probe(camera)?;
         let places = &rules.load().places;
         let (zones, lines) = (places.zones.len(), places.lines.len());
-        println!(
-            "camera '{}': {} ({zones} zones, {lines} lines)",
-            camera.label(),
-            String::from(camera.source.clone())
-        );
+        println!("camera '{}': {} ({zones} zones, {lines} lines)", camera.label(), camera.source);
     }
     Ok(ExitCode::SUCCESS)
 }

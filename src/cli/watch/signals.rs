@@ -38,6 +38,8 @@ impl Signals {
                     continue;
                 }
                 control.stop();
+                #[cfg(target_os = "linux")]
+                super::service::stopping();
                 std::thread::sleep(GRACE);
                 output.summarize();
                 std::process::exit(0);
@@ -61,6 +63,8 @@ impl Signals {
 
 #[cfg(unix)]
 fn reload(live: &Live) {
+    #[cfg(target_os = "linux")]
+    super::service::reloading();
     match live.reload() {
         Ok(notes) => {
             log::warn!("the configuration was read again");
@@ -68,4 +72,6 @@ fn reload(live: &Live) {
         }
         Err(error) => log::error!("the configuration stays as it was: {error}"),
     }
+    #[cfg(target_os = "linux")]
+    super::service::ready();
 }

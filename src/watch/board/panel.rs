@@ -89,7 +89,7 @@ impl Panel {
     }
 
     /// Says how the source is.
-    pub(in crate::watch) fn set_state(&self, state: State, why: &str) {
+    pub fn set_state(&self, state: State, why: &str) {
         let since = Stamp(SystemTime::now());
         self.status.store(Arc::new(Status { state, since, why: why.into() }));
         self.bells.ring();

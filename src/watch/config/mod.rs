@@ -12,7 +12,7 @@ pub use edit::set_places;
 pub use outward::{BrokerUrl, Http, Mqtt, Webhook};
 pub(super) use parse::check;
 pub use parse::{load, nearest, parse};
-pub use values::{Corners, Ends, Megabytes, Motion, Rate, Share, Size};
+pub use values::{Corners, Ends, Megabytes, Motion, PixelFormat, Rate, Share, Size};
 
 use super::{Place, RawFormat};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A whole file. What is absent has its default, or comes from the command line.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The model: .onnx, or ncnn's .param with the .bin beside it.
@@ -56,7 +56,7 @@ pub struct Config {
 }
 
 /// What standard output gets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Print {
     /// A line for each frame, with its events.
@@ -69,7 +69,7 @@ pub enum Print {
 }
 
 /// Pictures of events.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Snapshots {
     /// The folder; it is made where it is absent.
@@ -80,7 +80,7 @@ pub struct Snapshots {
 }
 
 /// A camera.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Camera {
     /// Its name in the results; without one, that of the source.
@@ -92,8 +92,12 @@ pub struct Camera {
     /// A file or folder begins anew at its end.
     #[serde(default, rename = "loop")]
     pub endless: bool,
-    /// Pace of a file or folder.
+    /// Pace of a file or folder, or the rate that a device is asked for.
     pub fps: Option<Rate>,
+    /// Pixel format that a device is asked for; without one, what suits it.
+    pub format: Option<PixelFormat>,
+    /// Size of frames that a device is asked for; without one, the nearest to 640×480 that it has.
+    pub resolution: Option<Size>,
     /// Every frame is looked at, and the source waits.
     #[serde(default)]
     pub all_frames: bool,
@@ -101,6 +105,9 @@ pub struct Camera {
     pub max_fps: Option<Rate>,
     /// The network looks only where something moves.
     pub motion: Option<Motion>,
+    /// JPEG frames are decoded at a half, a quarter or an eighth of their size, as far as the network loses nothing.
+    #[serde(default)]
+    pub shrink: bool,
     /// Least score of a detection.
     pub score: Option<Share>,
     /// Least score by class.
@@ -156,11 +163,16 @@ impl Camera {
         self.all_frames || self.source.is_stored() && self.fps.is_none()
     }
 
+    /// The parts of this camera that cannot change while the daemon runs, with the other parts of `rules`.
+    pub(super) fn with_rules_of(&self, rules: &Camera) -> Camera {
+        let Camera { source, raw, endless, fps, format, resolution, all_frames, .. } = self.clone();
+        Camera { source, raw, endless, fps, format, resolution, all_frames, ..rules.clone() }
+    }
+
     /// Whether the parts that cannot change while the daemon runs are those of `other`.
     pub fn has_same_source(&self, other: &Camera) -> bool {
         let fixed = |camera: &Camera| {
-            let Camera { source, raw, endless, fps, all_frames, .. } = camera.clone();
-            Camera { name: Some(camera.label()), source, raw, endless, fps, all_frames, ..Camera::default() }
+            camera.with_rules_of(&Camera { name: Some(camera.label()), ..Camera::default() })
         };
         fixed(self) == fixed(other)
     }

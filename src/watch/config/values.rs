@@ -1,12 +1,12 @@
 //! Values with bounds, which are checked while they are read.
 
 use crate::watch::scene;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use std::time::Duration;
 
 /// A number from 0 to 1.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(try_from = "f32", into = "f32")]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "f32")]
 pub struct Share(f32);
 
 impl TryFrom<f32> for Share {
@@ -25,8 +25,8 @@ impl From<Share> for f32 {
 }
 
 /// Frames per second, 0.001 to 1000.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(try_from = "f64", into = "f64")]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "f64")]
 pub struct Rate(f64);
 
 impl Rate {
@@ -52,12 +52,6 @@ impl TryFrom<f64> for Rate {
     }
 }
 
-impl From<Rate> for f64 {
-    fn from(rate: Rate) -> f64 {
-        rate.0
-    }
-}
-
 impl std::str::FromStr for Rate {
     type Err = String;
 
@@ -66,9 +60,25 @@ impl std::str::FromStr for Rate {
     }
 }
 
+/// Pixel formats of a camera that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PixelFormat {
+    /// JPEG pictures.
+    Mjpg,
+    /// Packed 4:2:2.
+    Yuyv,
+    /// Planes of 4:2:0, Cb and Cr in turn.
+    Nv12,
+    /// Packed RGB.
+    Rgb3,
+    /// Brightness alone.
+    Grey,
+}
+
 /// Megabytes (10⁶ bytes), at least one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(try_from = "u64", into = "u64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u64")]
 pub struct Megabytes(u64);
 
 impl Megabytes {
@@ -90,12 +100,6 @@ impl TryFrom<u64> for Megabytes {
     fn try_from(value: u64) -> Result<Self, String> {
         let fits = (1..=u64::MAX / 1_000_000).contains(&value);
         fits.then_some(Megabytes(value)).ok_or_else(|| format!("{value} MB; at least 1 is needed"))
-    }
-}
-
-impl From<Megabytes> for u64 {
-    fn from(megabytes: Megabytes) -> u64 {
-        megabytes.0
     }
 }
 
@@ -235,15 +239,6 @@ impl<'de> Deserialize<'de> for Motion {
     }
 }
 
-impl Serialize for Motion {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Some(share) => serializer.serialize_f32(share),
-            None => serializer.serialize_bool(false),
-        }
-    }
-}
-
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Either {
@@ -253,11 +248,5 @@ impl<'de> Deserialize<'de> for Size {
             of_number: |side| side.to_string().parse(),
             of_text: str::parse,
         })
-    }
-}
-
-impl Serialize for Size {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}x{}", self.width, self.height))
     }
 }

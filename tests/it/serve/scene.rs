@@ -143,7 +143,7 @@ impl Drop for Scene {
 
 /// A grey square walks through the picture; it enters the zone `left` at first.
 fn publish(publisher: &mut Publisher, stop: &AtomicBool) {
-    publisher.set_state(State::Running, "");
+    publisher.panel().set_state(State::Running, "");
     publisher.record(entered());
     for number in 1.. {
         if stop.load(Relaxed) {
