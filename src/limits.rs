@@ -84,7 +84,7 @@ pub const HTTP_CONNECTIONS_MAX: usize = 128;
 /// Most of them that may be endless (pictures, events), so that others always find a place.
 pub const HTTP_STREAMS_MAX: usize = 96;
 /// Most bytes of the head of an HTTP request.
-pub const HTTP_HEAD_BYTES_MAX: usize = 16 << 10;
+pub const HTTP_REQUEST_BYTES_MAX: usize = 16 << 10;
 /// Most header lines of an HTTP request.
 pub const HTTP_HEADERS_MAX: usize = 64;
 /// Most bytes of the body of an HTTP request.
@@ -113,7 +113,8 @@ const _: () = assert!(ARENA_ALIGN.is_power_of_two() && ARENA_SLACK.is_multiple_o
 const _: () = assert!(ARENA_SLACK >= CHANNEL_GROUP);
 const _: () = assert!(INPUT_SIDE_MIN < INPUT_SIDE_MAX && INPUT_SIDE_MAX <= DIM_MAX);
 const _: () = assert!(TENSOR_ELEMENTS_MAX <= ARENA_BYTES_MAX / 4);
-const _: () = assert!(HTTP_STREAMS_MAX < HTTP_CONNECTIONS_MAX && HTTP_TOKEN_CHARS_MAX < HTTP_HEAD_BYTES_MAX);
+const _: () =
+    assert!(HTTP_STREAMS_MAX < HTTP_CONNECTIONS_MAX && HTTP_TOKEN_CHARS_MAX < HTTP_REQUEST_BYTES_MAX);
 const _: () = assert!(VIDEO_PIXELS_MAX as u64 <= PICTURE_PIXELS_MAX);
 const _: () = assert!(VIDEO_JPEG_BYTES_MAX as u64 <= PICTURE_FILE_BYTES_MAX);
 const _: () = assert!(PICTURE_PIXELS_MAX <= (PICTURE_SIDE_MAX as u64) * (PICTURE_SIDE_MAX as u64));

@@ -6,7 +6,8 @@ use super::routes;
 use super::site::Site;
 use crate::error::{Error, Result};
 use crate::limits::{
-    HTTP_CONNECTIONS_MAX, HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_REQUEST_SECONDS, HTTP_SEND_BUFFER_BYTES,
+    HTTP_CONNECTIONS_MAX, HTTP_HEADERS_MAX, HTTP_REQUEST_BYTES_MAX, HTTP_REQUEST_SECONDS,
+    HTTP_SEND_BUFFER_BYTES,
 };
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -84,8 +85,8 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, site: &Arc<Site>) {
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(HTTP_REQUEST_SECONDS))
         .max_headers(HTTP_HEADERS_MAX)
-        .max_header_size(HTTP_HEAD_BYTES_MAX)
-        .max_buf_size(HTTP_HEAD_BYTES_MAX)
+        .max_header_size(HTTP_REQUEST_BYTES_MAX)
+        .max_buf_size(HTTP_REQUEST_BYTES_MAX)
         .serve_connection(TokioIo::new(Patient::new(stream)), service);
     // Clients go as they like, and hostile ones do as they like: that is nothing to report.
     if let Err(error) = connection.await {

@@ -1,7 +1,7 @@
 //! What hostile clients cannot do.
 
 use super::scene::{Scene, TOKEN};
-use ocellus::limits::{HTTP_BODY_BYTES_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_BYTES_MAX, HTTP_STREAMS_MAX};
+use ocellus::limits::{HTTP_BODY_BYTES_MAX, HTTP_CONNECTIONS_MAX, HTTP_REQUEST_BYTES_MAX, HTTP_STREAMS_MAX};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ const HEAD: &str = "GET /api/status HTTP/1.1\r\nHost: localhost\r\nConnection: c
 #[test]
 fn heads_are_bounded_and_must_be_http() {
     let scene = Scene::new(None, None);
-    let long = "x".repeat(HTTP_HEAD_BYTES_MAX);
+    let long = "x".repeat(HTTP_REQUEST_BYTES_MAX);
     let many = "a: b\r\n".repeat(100);
     for (request, status) in [
         (format!("{HEAD}X: {long}\r\n\r\n"), 431),
