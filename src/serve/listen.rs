@@ -159,7 +159,10 @@ mod tests {
 
     #[test]
     fn a_head_that_does_not_come_is_not_waited_for() {
-        let silent = seconds(|_client| std::future::pending());
+        let silent = seconds(|client| async move {
+            let _client = client;
+            std::future::pending().await
+        });
         let half = seconds(|mut client| async move {
             say(&mut client, "GET / HTTP/1.1\r\nHost: lo").await;
             std::future::pending().await

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -63,7 +63,10 @@ impl Broker {
 
     /// Hears all messages from now on until the broker dies.
     pub fn listen(&self, topic: &str) -> Receiver<(String, String)> {
-        let mut options = MqttOptions::new("listener", "127.0.0.1", self.port);
+        // A second client of a name would end the first.
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("listener-{}", NUMBER.fetch_add(1, SeqCst));
+        let mut options = MqttOptions::new(name, "127.0.0.1", self.port);
         options.set_keep_alive(Duration::from_secs(60));
         let (client, mut connection) = Client::new(options, 10);
         client.subscribe(topic, QoS::AtLeastOnce).unwrap();

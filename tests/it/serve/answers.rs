@@ -11,7 +11,10 @@ fn the_page_needs_nothing_from_elsewhere() {
     let page = scene.get("/", &[]);
     assert_eq!(page.status, 200);
     assert!(page.head.contains("content-security-policy: default-src 'none'"), "{}", page.head);
-    for path in page.text().split(['"', '\'']).filter(|part| part.starts_with('/')) {
+    let named =
+        ["src=\"", "href=\""].map(|name| page.text().split(name).skip(1).collect::<Vec<_>>()).concat();
+    assert!(named.len() >= 4, "{named:?}");
+    for path in named.iter().map(|rest| rest.split('"').next().unwrap()) {
         assert_eq!(scene.get(path, &[]).status, 200, "{path}");
     }
     let script = scene.get("/app.js", &[]);
@@ -147,7 +150,7 @@ fn pictures_of_events_are_found_by_the_events_id() {
 }
 
 #[test]
-fn settings_are_checked_by_who_keeps_them() {
+fn zones_are_set_if_they_are_zones() {
     let scene = Scene::new(None, None);
     let put = |body: &str| {
         scene.send(format!(
@@ -155,10 +158,23 @@ fn settings_are_checked_by_who_keeps_them() {
             body.len()
         ))
     };
-    assert_eq!((put("[1,2]").status, scene.get("/api/config", &[]).text()), (200, "[1,2]"));
-    let refused = put("\"text\"");
-    assert!(refused.status == 400 && refused.text().contains("no settings"), "{refused:?}");
-    assert_eq!(scene.settings.0.lock().unwrap().as_str(), "[1,2]");
+    let set = put(r#"{"camera": "door", "zones": [{"name": "step", "points": [[0, 0], [1, 0], [1, 1]]}]}"#);
+    let config = scene.get("/api/config", &[]).json();
+    assert_eq!((set.status, &set.json()), (200, &config));
+    assert_eq!((&config["cameras"][0]["zones"][0]["name"], &config["kept"]), (&"step".into(), &false.into()));
+    for (body, what) in [
+        ("", "EOF"),
+        (r#"{"camera": "roof"}"#, "no camera is named 'roof'"),
+        (
+            r#"{"camera": "door", "zones": [{"name": "a", "points": [[0, 0], [9, 0], [1, 1]]}]}"#,
+            "outside the picture",
+        ),
+        (r#"{"camera": "door", "model": "/etc/passwd"}"#, "unknown field"),
+    ] {
+        let refused = put(body);
+        assert!(refused.status == 400 && refused.text().contains(what), "{body}: {refused:?}");
+    }
+    assert_eq!(scene.get("/api/config", &[]).json(), config, "all stays as it was");
 }
 
 #[test]

@@ -156,8 +156,6 @@ fn the_page_lives_in_a_browser() {
     let Some(mut browser) = Browser::start(&dir) else { return };
     dir.picture("pictures/1.jpg", 320, 240);
     let scene = Scene::new(None, Some(dir.path("pictures")));
-    *scene.settings.0.lock().unwrap() =
-        r#"{"kept":true,"cameras":[{"name":"door","zones":[],"lines":[]}]}"#.into();
     browser.resize(1360, 850, false);
     browser.call("Page.navigate", json!({"url": format!("http://{}/", scene.address)}));
     let frame = browser.wait("Number(document.getElementById('picture')?.dataset.frame || 0)");
@@ -182,7 +180,7 @@ fn the_page_lives_in_a_browser() {
     browser.click("#done", [0.5, 0.5]);
     let count = browser.wait("document.querySelector('#places [data-zone=left]')?.textContent.includes('came') && document.querySelector('#places [data-zone=left]').textContent");
     println!("the page says of the zone: {count}");
-    let kept: Value = serde_json::from_str(&scene.settings.0.lock().unwrap()).unwrap();
+    let kept: Value = serde_json::from_str(&scene.settings.read()).unwrap();
     let zone = &kept["cameras"][0]["zones"][0];
     assert_eq!((&zone["name"], zone["points"].as_array().unwrap().len()), (&"left".into(), 4), "{kept}");
     for (at, expected) in [(&zone["points"][0], [0.1, 0.2]), (&zone["points"][2], [0.5, 0.8])] {

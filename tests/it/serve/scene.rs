@@ -1,18 +1,18 @@
 //! A daemon without a camera: a board on which a thread publishes, and a server that shows it.
 
-use ocellus::Result;
+use ocellus::detect::Names;
 use ocellus::image::Frame;
 use ocellus::publish::Outlet;
-use ocellus::serve::{Options, Server, Settings, Token};
-use ocellus::watch::Stamp;
+use ocellus::serve::{Options, Server, Token};
 use ocellus::watch::board::{
     About, Board, Event, EventKind, Milliseconds, Publisher, Report, Seen, State, ZoneCount,
 };
+use ocellus::watch::{Live, Stamp, config};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
@@ -24,35 +24,21 @@ const PERIOD: Duration = Duration::from_millis(10);
 /// A server, and a thread that publishes frames of the camera `door`.
 pub struct Scene {
     pub board: Arc<Board>,
-    pub settings: Arc<Kept>,
+    pub settings: Arc<Live>,
     pub address: SocketAddr,
     server: Option<Server>,
     stop: Arc<AtomicBool>,
     publisher: Option<JoinHandle<()>>,
 }
 
-/// Settings that are any JSON that is no text.
-#[derive(Default)]
-pub struct Kept(pub Mutex<String>, Option<PathBuf>);
-
-impl Settings for Kept {
-    fn read(&self) -> String {
-        self.0.lock().unwrap().clone()
-    }
-
-    fn change(&self, json: &[u8]) -> Result<()> {
-        match serde_json::from_slice(json) {
-            Ok(serde_json::Value::String(_)) | Err(_) => Err(ocellus::Error::Usage("no settings".into())),
-            Ok(value) => {
-                *self.0.lock().unwrap() = value.to_string();
-                Ok(())
-            }
-        }
-    }
-
-    fn snapshots(&self) -> Option<PathBuf> {
-        self.1.clone()
-    }
+/// The cameras as a configuration without a file has them.
+fn settings(snapshots: Option<PathBuf>) -> Arc<Live> {
+    let cameras =
+        "[[camera]]\nname = 'door'\nsource = 'a.y4m'\n[[camera]]\nname = 'a \"b\"'\nsource = 'b.y4m'\n";
+    let mut config = config::parse(cameras, "scene.toml".as_ref()).unwrap();
+    config.snapshots = snapshots.map(|folder| config::Snapshots { folder, max_mb: Default::default() });
+    let names = Names::new(vec!["person".into()]).unwrap();
+    Arc::new(Live::new(config, None, Box::new(Ok), &names).unwrap())
 }
 
 /// An answer.
@@ -86,7 +72,7 @@ impl Scene {
             threads: 1,
         };
         let (board, mut publishers) = Board::new(about, &["door".into(), "a \"b\"".into()]);
-        let settings = Arc::new(Kept(Mutex::new("[]".into()), snapshots));
+        let settings = settings(snapshots);
         let options = Options {
             address: "127.0.0.1:0".parse().unwrap(),
             token: token.map(|token| Token::new(token).unwrap()),
