@@ -93,7 +93,7 @@ export class Overlay {
     c.clearRect(0, 0, w, h);
     this.places.forEach((place, index) => this.paintPlace(place, colourOfPlace(index)));
     if (this.boxes && this.report) this.paintBoxes(this.report);
-    if (this.draft) this.paintPlace({ ...this.draft, name: "" }, "#fff", true);
+    if (this.draft) this.paintPlace({ ...this.draft, name: "" }, "#ffffff", true);
   }
 
   paintPlace({ kind, name, points }, colour, corners = false) {
