@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::eval::{self, Detected};
 use crate::report::{Report, class_rows};
 use crate::runtime::{self, Engine, ModelOptions, Precision};
+use crate::share::cores;
 use crate::write::save::check_target;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -293,22 +294,28 @@ fn score_file(args: &EvalArgs, path: &Path, dataset: &Dataset) -> Result<Report>
 /// Runs the model over the pictures and scores what it finds.
 fn measure(args: &EvalArgs, options: &ModelOptions, dataset: &Dataset) -> Result<Report> {
     dataset.check_pictures_exist()?;
-    let mut detector = runtime::open(options)?;
+    // Whole pictures are shared among the threads, not the steps of one.
+    let options = ModelOptions { threads: Some(1), ..options.clone() };
+    let threads = args.threads.unwrap_or_else(cores).min(dataset.images.len());
+    let detector = runtime::open(&options)?;
     let classes = Classes::join(&dataset.categories, detector.class_names(), &args.class_map)?;
+    let (precision, size) = (detector.precision().to_owned(), detector.input_side());
+    drop(detector);
     let bar = bar_of(dataset.images.len());
-    let detected = eval::detect_all(dataset, &classes, detector.as_mut(), || bar.inc(1));
+    let make = || Ok(runtime::open(&options)?);
+    let detected = eval::detect_shared(dataset, &classes, make, threads, || bar.inc(1));
     bar.finish_and_clear();
     let detected = detected?;
     if let Some(path) = &args.detections {
         write_results(path, eval::results_of(dataset, &classes, &detected.boxes))?;
     }
-    let ran = dataset.images.len() as f64;
+    let ran = (dataset.images.len() * threads) as f64;
     let images_per_second = Some(ran / detected.time.as_secs_f64().max(1e-9));
     let report = report(dataset, classes, detected);
     Ok(Report {
         model: Some(options.model.display().to_string()),
-        precision: Some(detector.precision().to_owned()),
-        size: Some(detector.input_side()),
+        precision: Some(precision),
+        size: Some(size),
         images_per_second,
         ..report
     })

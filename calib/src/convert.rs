@@ -9,21 +9,16 @@ pub use metadata::{Set, flags_for, merged, names_entry};
 pub use report::{Conversion, FileSize, OpCount};
 
 use crate::error::{Error, Result};
-use crate::runtime::network::{Network, NetworkOptions};
+use crate::runtime::network::{Network, NetworkOptions, at_other_size, size_of};
 use crate::write::ncnn::{NcnnOptions, ncnn};
 use crate::write::onnx::{OnnxOptions, onnx};
 use crate::write::save::{check_target, save};
+use crate::write::sizes::{Written, for_any_size};
 use ocellus::graph::Graph;
 use ocellus::image::Preprocess;
-use ocellus::limits::INPUT_SIDE_MAX;
-use ocellus::loader::{self, LoadOptions, Model};
 use ocellus::passes;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-
-/// How much larger the second size is at which a model is read, to see what depends on the size. Two strides
-/// of 32: a multiple of the strides of all common detectors.
-const OTHER_SIZE: usize = 64;
 
 /// The formats that are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +83,7 @@ pub fn convert(options: &ConvertOptions) -> Result<Conversion> {
     let metadata = merged(&input.model.metadata, &options.set)?;
     let preprocess = Preprocess::from_metadata(&metadata)?;
     let simple = prepared(input.graph(), options.raw_heads)?;
-    let written = write(options, &simple, &metadata, targets)?;
+    let written = write(options, input.graph(), &simple, &metadata, &targets)?;
     let size = size_of(input.graph());
     let read = written.read(size)?;
     let check = check::compare([input.graph(), &simple], &read.graph, &preprocess, &options.check)?;
@@ -120,12 +115,6 @@ fn prepared(graph: &Graph, raw_heads: bool) -> Result<Graph> {
     Ok(if raw_heads { passes::raw_heads(&simple)? } else { simple })
 }
 
-/// Rows and columns of the input.
-fn size_of(graph: &Graph) -> [usize; 2] {
-    let shape = graph.inputs.first().and_then(|&id| graph.shape(id).nchw());
-    shape.map_or([0; 2], |[_, _, height, width]| [height, width])
-}
-
 /// The files to write; refuses those that cannot be, or that are the input.
 fn targets(options: &ConvertOptions) -> Result<Vec<PathBuf>> {
     let output = &options.output;
@@ -149,7 +138,7 @@ fn targets(options: &ConvertOptions) -> Result<Vec<PathBuf>> {
 }
 
 /// The files of a model: of ncnn the weights as well.
-fn files_named(model: &Path) -> Vec<PathBuf> {
+pub(crate) fn files_named(model: &Path) -> Vec<PathBuf> {
     let name = model.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     match &name {
         name if name.ends_with(".param.bin") => {
@@ -166,78 +155,23 @@ pub(crate) fn files_of(model: &Path) -> Vec<FileSize> {
     files_named(model).iter().map(|path| FileSize::new(path, bytes(path))).collect()
 }
 
-/// Files in memory.
-struct Written {
-    files: Vec<(PathBuf, Vec<u8>)>,
-    /// Why they take one size only.
-    fixed_because: Option<String>,
-}
-
-impl Written {
-    /// Reads them as the runtime will.
-    fn read(&self, size: [usize; 2]) -> Result<Model> {
-        self.load(&LoadOptions { size: Some(size) })
-    }
-
-    /// The size that they have where nobody asks for one.
-    fn natural_size(&self) -> Option<[usize; 2]> {
-        self.load(&LoadOptions::default()).ok().map(|model| size_of(&model.graph))
-    }
-
-    fn load(&self, options: &LoadOptions) -> Result<Model> {
-        let in_file = |e: ocellus::Error| e.at(|place| place.file = Some(self.files[0].0.clone()));
-        let model = match &self.files[..] {
-            [(_, param), (_, bin)] => loader::ncnn::parse(param, bin, options),
-            [(_, bytes), ..] => loader::onnx::parse(bytes, options),
-            [] => Err(ocellus::Error::Usage("no file was written".to_owned())),
-        };
-        Ok(model.map_err(in_file)?)
-    }
-}
-
 /// Writes for any size where the model allows that, else for the size of `graph`.
 fn write(
     options: &ConvertOptions,
+    input: &Graph,
     graph: &Graph,
     metadata: &[(String, String)],
-    targets: Vec<PathBuf>,
+    targets: &[PathBuf],
 ) -> Result<Written> {
-    let named = |contents: Vec<Vec<u8>>, fixed_because| Written {
-        files: targets.iter().cloned().zip(contents).collect(),
-        fixed_because,
+    let other = match options.fixed {
+        true => Err("--fixed".to_owned()),
+        false => at_other_size(&options.input, input)
+            .and_then(|other| prepared(&other, options.raw_heads).map_err(|e| e.to_string())),
     };
-    let because = match other_size(options, graph) {
-        Err(because) => because,
-        Ok(other) => {
-            let [height, width] = size_of(&other);
-            let written = bytes(options, graph, Some(&other), metadata).and_then(|contents| {
-                let written = named(contents, None);
-                written.read([height, width]).map(|_| written)
-            });
-            match written {
-                Ok(written) => return Ok(written),
-                Err(error) => format!("the file cannot say how it depends on the size: {error}"),
-            }
-        }
-    };
-    bytes(options, graph, None, metadata).map(|contents| named(contents, Some(because)))
-}
-
-/// The same network at another size; or why there is none.
-fn other_size(options: &ConvertOptions, graph: &Graph) -> Result<Graph, String> {
-    if options.fixed {
-        return Err("--fixed".to_owned());
-    }
-    let [height, width] = size_of(graph);
-    let larger = height.max(width) + OTHER_SIZE <= INPUT_SIDE_MAX;
-    let other = |side: usize| if larger { side + OTHER_SIZE } else { side.saturating_sub(OTHER_SIZE) };
-    let size = Some([other(height), other(width)]);
-    let read = loader::load(&options.input, &LoadOptions { size });
-    let graph = read.map_err(|e| format!("the model's file is made for this one: {e}"))?.graph;
-    if size != Some(size_of(&graph)) {
-        return Err("the model's file is made for this one".to_owned());
-    }
-    prepared(&graph, options.raw_heads).map_err(|e| e.to_string())
+    for_any_size(&other, |other| {
+        let contents = bytes(options, graph, other, metadata)?;
+        Ok(targets.iter().cloned().zip(contents).collect())
+    })
 }
 
 fn bytes(

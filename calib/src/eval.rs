@@ -35,40 +35,25 @@ pub trait Detect: Send {
     fn detect(&mut self, path: &Path) -> ocellus::Result<Vec<Detection>>;
 }
 
-/// What [`detect_all`] found.
+/// What [`detect_shared`] found.
 #[derive(Clone, Debug, Default)]
 pub struct Detected {
     /// Boxes of evaluated categories.
     pub boxes: Vec<ScoredBox>,
     /// Indices in [`Dataset::images`] of broken pictures, with what is wrong.
     pub broken: Vec<(u32, Skipped)>,
-    /// Time spent in the detector, reading pictures included.
+    /// Time spent in the detectors, reading pictures included; that of all threads together.
     pub time: Duration,
 }
 
-/// Runs `detector` over every picture of `dataset`; calls `progress` after each.
+/// Runs a detector over every picture of `dataset`, on `threads` threads with one each, which `make` gives; calls
+/// `progress` after each picture. The result does not depend on `threads`, but for the time.
 ///
 /// Boxes are rounded to a thousandth of a pixel: the numbers that are scored are those that a detection file
 /// holds.
-pub fn detect_all(
-    dataset: &Dataset,
-    classes: &Classes,
-    detector: &mut dyn Detect,
-    mut progress: impl FnMut(),
-) -> Result<Detected> {
-    let mut all = Detected::default();
-    for index in 0..dataset.images.len() {
-        detect_one(dataset, index, classes, detector, &mut all)?;
-        progress();
-    }
-    some_picture_is_read(dataset, all)
-}
-
-/// As [`detect_all`], but on `threads` threads, each with a detector of its own that `make` gives. The result is the
-/// same, but for the time: it is that of all threads together.
 ///
 /// # Errors
-/// As [`detect_all`], and those of `make`.
+/// Those of `make` and of the detector, a box that is none, or no picture can be read.
 pub fn detect_shared(
     dataset: &Dataset,
     classes: &Classes,

@@ -28,7 +28,7 @@ pub struct Report {
     pub precision: Option<String>,
     /// Side of the model's input in pixels.
     pub size: Option<usize>,
-    /// Speed including the reading of pictures.
+    /// Speed of all threads together, including the reading of pictures.
     pub images_per_second: Option<f64>,
 }
 

@@ -47,17 +47,23 @@ pub(super) fn open(
     let metadata = onnx::metadata(path)?;
     let preprocess = preprocess(&metadata, overrides)?;
     let table = Box::new(preprocess.real_table());
-    let tract = Tract::new(path, load, table).map_err(in_file)?;
+    let wished = if load.size.is_some() { None } else { onnx::wished_size(&metadata).map_err(in_file)? };
+    let tract = Tract::new(path, [load.size, wished], table).map_err(in_file)?;
     Ok(Opened { backend: Backend::Tract(Box::new(tract)), metadata, preprocess })
 }
 
 impl Tract {
-    fn new(path: &Path, load: &LoadOptions, table: Box<[[f32; 256]; 3]>) -> Result<Self> {
+    /// Of the sizes (that which is asked for, that of the metadata) the first goes before the file's, the second behind.
+    fn new(
+        path: &Path,
+        [asked, wished]: [Option<[usize; 2]>; 2],
+        table: Box<[[f32; 256]; 3]>,
+    ) -> Result<Self> {
         let mut model = tract_onnx::onnx().model_for_path(path).map_err(failed)?;
         let stated = model.input_fact(0).map_err(failed)?.shape.as_concrete_finite().map_err(failed)?;
         let stated =
             stated.and_then(|dims| <[usize; 4]>::try_from(dims.as_slice()).ok()).map(|[_, _, h, w]| [h, w]);
-        let size = load.size.or(stated).unwrap_or([SIDE_DEFAULT; 2]);
+        let size = asked.or(stated).or(wished).unwrap_or([SIDE_DEFAULT; 2]);
         model.set_input_fact(0, f32::fact([1, 3, size[0], size[1]]).into()).map_err(failed)?;
         let names =
             model.output_outlets().map_err(failed)?.iter().map(|o| model.node(o.node).name.clone()).collect();

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
     /// Network input as `[height, width]`; resolves dynamic dimensions, and overrides fixed ones where the
-    /// graph allows another size. `None`: the model's own size, 320×320 where it has none.
+    /// graph allows another size. `None`: the model's own size (of dynamic ONNX files that in the metadata entry
+    /// `imgsz`), 320×320 where it has none.
     pub size: Option<[usize; 2]>,
 }
 

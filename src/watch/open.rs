@@ -43,10 +43,11 @@ impl FromStr for Place {
             return text.parse().map(Place::Url);
         }
         let path = PathBuf::from(text);
-        if !path.exists() && text.contains(':') {
+        if let Some((scheme, _)) = text.split_once(':').filter(|_| !path.exists()) {
+            // The rest is not repeated: it may hold a password.
             return Err(Error::Usage(format!(
-                "source '{text}': addresses of this kind are not read directly; pipe them in, such as \
-                 ffmpeg -i {text} -f yuv4mpegpipe - | ocellus watch --source -"
+                "addresses with '{scheme}:' are not read directly; pipe them in, such as \
+                 ffmpeg -i {scheme}:… -f yuv4mpegpipe - | ocellus watch --source -"
             )));
         }
         Ok(Place::Path(path))
@@ -294,9 +295,8 @@ mod tests {
 
     #[test]
     fn unknown_addresses_are_refused_with_a_way() {
-        let text = "rtsp://camera/stream";
-        let error = text.parse::<Place>().unwrap_err().to_string();
-        assert!(error.contains("ffmpeg") && error.contains(text), "{error}");
+        let error = "rtsp://me:secret@camera/stream".parse::<Place>().unwrap_err().to_string();
+        assert!(error.contains("ffmpeg -i rtsp:") && !error.contains("secret"), "{error}");
         let looped = Camera { endless: true, ..Camera::default() };
         assert!(matches!(open(&looped), Err(Error::Usage(_))));
         let paced = Camera { fps: Some("5".parse().unwrap()), ..Camera::default() };

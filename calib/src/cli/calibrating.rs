@@ -5,11 +5,12 @@ use super::within;
 use crate::dataset::Skipped;
 use crate::error::{Error, Result};
 use crate::quantize::{Calibration, Choices, Rounding, Scheme};
-use crate::runtime::network::{Network, NetworkOptions};
+use crate::runtime::network::{Network, NetworkOptions, at_other_size};
 use crate::share::cores;
 use crate::table::{self, Method};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use ocellus::graph::Graph;
 use ocellus::limits::{INPUT_SIDE_MAX, INPUT_SIDE_MIN, THREADS_MAX};
 use std::path::PathBuf;
 
@@ -160,6 +161,12 @@ impl CalibratingArgs {
 }
 
 impl Calibrated {
+    /// The calibrated network at another size; or in words, why there is none.
+    pub fn at_other_size(&self, args: &CalibratingArgs) -> std::result::Result<Graph, String> {
+        let graph = at_other_size(&args.model, self.network.graph())?;
+        self.calibration.at_size_of(&graph).map_err(|e| e.to_string())
+    }
+
     /// Says what could not be read, and what may be wrong with the calibration.
     pub fn warnings(&self) -> Vec<String> {
         let Calibration { network, histograms, pictures, skipped, .. } = &self.calibration;

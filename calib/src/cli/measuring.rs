@@ -92,9 +92,9 @@ pub(super) fn grids(calibration: &Calibration, choices: &Choices, float: &HashSe
     sites::groups(graph, float).into_iter().map(row).collect()
 }
 
-/// FNV-1a over the bytes of all pictures that can be read, in their order.
-pub(super) fn hash(pictures: &[PathBuf]) -> String {
-    let bytes = pictures.iter().filter_map(|path| std::fs::read(path).ok()).flatten();
+/// FNV-1a over the bytes of all files that can be read, in their order.
+pub(super) fn hash(files: &[PathBuf]) -> String {
+    let bytes = files.iter().filter_map(|path| std::fs::read(path).ok()).flatten();
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });

@@ -3,7 +3,7 @@
 use super::calibrating::{Calibrated, CalibratingArgs, steps_bar};
 use super::measuring::{AnnotatedArgs, COMPARED_MAX, ROUNDS, grids, hash, outputs, shared_pictures};
 use super::{Format, print};
-use crate::convert::FileSize;
+use crate::convert::{FileSize, files_named};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::judge::Judge;
@@ -11,8 +11,9 @@ use crate::quantize::aware::{Bound, Found, Notes, Search};
 use crate::quantize::summary::{Accuracy, Summary};
 use crate::quantize::{Calibration, Choices, Recipe, artifact, sensitivity};
 use crate::runtime::latency;
-use crate::runtime::network::weighted;
+use crate::runtime::network::{size_of, weighted};
 use crate::write::save::{check_target, save};
+use crate::write::sizes::{Written, for_any_size};
 use clap::Args;
 use ocellus::loader::Model;
 use std::collections::HashSet;
@@ -82,6 +83,7 @@ pub(super) fn run(args: &QuantizeArgs, out: &mut dyn Write) -> Result<()> {
     let whole = done.calibration.recipe(&choices, &float);
     let mut summary = Summary {
         model: args.calibrating.model.display().to_string(),
+        size: size_of(done.network.graph()),
         images: done.calibration.pictures,
         skipped: done.calibration.skipped.clone(),
         images_hash: hash(&done.pictures),
@@ -97,11 +99,12 @@ pub(super) fn run(args: &QuantizeArgs, out: &mut dyn Write) -> Result<()> {
     let (outputs_db, far) = outputs(&done, &recipe, args.calibrating.threads())?;
     summary.outputs_db = outputs_db;
     warnings.extend(far);
-    let files = files(args, &done.calibration, &choices, &float, &recipe)?;
-    let contents: Vec<(&Path, &[u8])> =
-        files.iter().map(|(path, bytes)| (path.as_path(), &bytes[..])).collect();
+    let written = files(args, &done, &choices, &float, &recipe)?;
+    let files = || written.iter().flat_map(|written| &written.files);
+    let contents: Vec<(&Path, &[u8])> = files().map(|(path, bytes)| (path.as_path(), &bytes[..])).collect();
     save(&contents)?;
-    summary.files = files.iter().map(|(path, bytes)| FileSize::new(path, bytes.len() as u64)).collect();
+    summary.files = files().map(|(path, bytes)| FileSize::new(path, bytes.len() as u64)).collect();
+    summary.fixed_because = written.iter().find_map(|written| written.fixed_because.clone());
     warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     summary.warnings = warnings;
     print(out, args.format, &summary, || summary.to_text())?;
@@ -205,8 +208,12 @@ fn restore(
     summary.layers = costs?;
     let bound = Bound { drop_max: args.max_drop, int8_min: args.min_int8, tries_max: args.max_tries };
     let search = Search { calibration, whole, judge, costs: &summary.layers, bound, float_map };
-    let key = format!("{} {:?} {:?}", summary.images_hash, args.calibrating, args.annotated.annotations);
-    let mut notes = Notes::open(&args.output.with_extension("progress.json"), key);
+    let model = hash(&files_named(&args.calibrating.model));
+    let key = format!(
+        "{model} {} {:?} {:?} {:?}",
+        summary.images_hash, args.calibrating, args.annotated, args.keep_float
+    );
+    let mut notes = Notes::open(&args.output.with_extension("progress.json"), &key);
     if !notes.is_empty() {
         eprintln!("going on after {} models measured before", notes.len());
     }
@@ -216,25 +223,19 @@ fn restore(
     Ok(found)
 }
 
-/// Fills in the time of each restored layer.
+/// Fills in the time of each restored layer: the found model's beside that of the model without it.
 fn time(done: &Calibrated, whole: &Recipe, found: &mut Found) -> Result<()> {
-    let all: HashSet<usize> = found.restored.iter().map(|layer| layer.at).collect();
-    let without = found.restored.iter().map(|layer| {
-        let mut fewer = all.clone();
-        fewer.remove(&layer.at);
-        fewer
-    });
-    let sets: Vec<HashSet<usize>> = std::iter::once(all.clone()).chain(without).collect();
-    let calibration = &done.calibration;
-    let model =
-        |set: &HashSet<usize>| artifact::model(&calibration.network, &calibration.recipe_of(whole, set));
-    let models = sets.iter().map(model).collect::<Result<Vec<_>>>()?;
     let Some(frame) = done.pictures.iter().find_map(|path| ocellus::image::decode(path).ok()) else {
         return Ok(());
     };
-    let times = latency::medians_of(&models, &frame, ROUNDS)?;
-    for (layer, time) in found.restored.iter_mut().zip(&times[1..]) {
-        layer.ms = times[0].zip(*time).map(|(with, without)| with - without);
+    let calibration = &done.calibration;
+    let model =
+        |set: &HashSet<usize>| artifact::model(&calibration.network, &calibration.recipe_of(whole, set));
+    let all: HashSet<usize> = found.restored.iter().map(|layer| layer.at).collect();
+    let with = model(&all)?;
+    for layer in &mut found.restored {
+        let without = model(&all.iter().copied().filter(|at| *at != layer.at).collect())?;
+        layer.ms = latency::difference([&with, &without], &frame, ROUNDS)?;
     }
     Ok(())
 }
@@ -248,23 +249,23 @@ fn int8_share(calibration: &Calibration, float: &HashSet<usize>) -> f64 {
     macs(true) as f64 / (macs(false) as f64).max(1.0)
 }
 
-/// The files to write.
+/// The files to write, each for any size where that is possible.
 fn files(
     args: &QuantizeArgs,
-    calibration: &Calibration,
+    done: &Calibrated,
     choices: &Choices,
     float: &HashSet<usize>,
     recipe: &Recipe,
-) -> Result<artifact::Files> {
-    let mut files = Vec::new();
-    for path in std::iter::once(&args.output).chain(&args.also) {
+) -> Result<Vec<Written>> {
+    let (calibration, other) = (&done.calibration, done.at_other_size(&args.calibrating));
+    let network = &calibration.network;
+    let written = |path: &PathBuf| {
         if is_onnx(path) {
-            files.extend(artifact::onnx_files(&calibration.network, recipe, path)?);
-            continue;
+            return for_any_size(&other, |other| artifact::onnx_files(network, other, recipe, path));
         }
         let scheme = crate::quantize::Scheme { symmetric: true, ..choices.scheme };
         let symmetric = calibration.recipe(&Choices { scheme, ..*choices }, float);
-        files.extend(artifact::ncnn_files(&calibration.network, &symmetric, path)?);
-    }
-    Ok(files)
+        for_any_size(&other, |other| artifact::ncnn_files(network, other, &symmetric, path))
+    };
+    std::iter::once(&args.output).chain(&args.also).map(written).collect()
 }

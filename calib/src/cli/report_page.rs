@@ -15,6 +15,7 @@ use crate::quantize::{Calibration, artifact, sites};
 use crate::runtime::{self, ModelOptions, latency};
 use crate::table::{Histogram, sample};
 use crate::write::save::{check_target, save};
+use crate::write::sizes::{Files, for_any_size};
 use clap::Args;
 use ocellus::bench::host::Host;
 use ocellus::detect::Names;
@@ -95,7 +96,9 @@ fn gather(args: &ReportArgs, done: &Calibrated, dataset: Option<&Dataset>) -> Re
     warnings.extend(outputs(done, &whole, calibrating.threads())?.1);
     let stem = calibrating.model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let artifact = PathBuf::from(format!("{stem}-int8.onnx"));
-    let written = artifact::onnx_files(&calibration.network, &whole, &artifact)?;
+    let written = for_any_size(&done.at_other_size(calibrating), |other| {
+        artifact::onnx_files(&calibration.network, other, &whole, &artifact)
+    })?;
     let costs = sensitivity::layers(COMPARED, calibrating, done, &whole)?;
     let rows = grids(calibration, &choices, &HashSet::new());
     let accuracy = dataset.map(|dataset| accuracy(args, dataset, &models)).transpose()?;
@@ -118,7 +121,7 @@ fn gather(args: &ReportArgs, done: &Calibrated, dataset: Option<&Dataset>) -> Re
             method: method(&rows),
             scheme: scheme(calibrating),
         },
-        files: files(calibrating, &written),
+        files: files(calibrating, &written.files),
         accuracy,
         latency: speed(&models, &done.pictures)?,
         tensors: tensors(calibration, rows),
@@ -201,7 +204,7 @@ fn scheme(args: &CalibratingArgs) -> String {
     .join("; ")
 }
 
-fn files(args: &CalibratingArgs, written: &artifact::Files) -> Vec<FileRow> {
+fn files(args: &CalibratingArgs, written: &Files) -> Vec<FileRow> {
     let file = |path: &Path, bytes: u64, what: &str, precision| FileRow {
         name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         bytes,

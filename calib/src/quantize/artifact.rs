@@ -5,13 +5,12 @@ use crate::error::Result;
 use crate::runtime::network::{Network, Weighted, weighted};
 use crate::write::ncnn::{NcnnInt8, NcnnOptions, ncnn};
 use crate::write::onnx::{OnnxOptions, onnx};
+use crate::write::sizes::Files;
+use ocellus::graph::Graph;
 use ocellus::loader::Model;
 use ocellus::tensor::Data;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-
-/// Files of one model, with their contents.
-pub type Files = Vec<(PathBuf, Vec<u8>)>;
+use std::path::Path;
 
 /// The int8 network in memory, as the runtime runs it.
 ///
@@ -21,21 +20,29 @@ pub fn model(network: &Network, recipe: &Recipe) -> Result<Model> {
     Ok(Model { graph: recipe.apply(network.graph())?, metadata: network.model.metadata.clone() })
 }
 
-/// QDQ ONNX at `path`. `recipe` has affine or symmetric grids.
+/// QDQ ONNX at `path`, for any size if the network is given at an `other` one as well. `recipe` has affine or
+/// symmetric grids.
 ///
 /// # Errors
-/// ONNX has no operator for a node.
-pub fn onnx_files(network: &Network, recipe: &Recipe, path: &Path) -> Result<Files> {
+/// ONNX has no operator for a node, or cannot say how it depends on the size.
+pub fn onnx_files(network: &Network, other: Option<&Graph>, recipe: &Recipe, path: &Path) -> Result<Files> {
     let Model { graph, metadata } = model(network, recipe)?;
-    let bytes = onnx(&graph, &OnnxOptions { metadata: &metadata, other_size: None })?;
+    let other = other.map(|other| recipe.apply(other)).transpose()?;
+    let bytes = onnx(&graph, &OnnxOptions { metadata: &metadata, other_size: other.as_ref() })?;
     Ok(vec![(path.to_owned(), bytes)])
 }
 
-/// ncnn's `.param` at `path` and its `.bin` beside it. `recipe` has symmetric grids: ncnn knows no others.
+/// ncnn's `.param` at `path` and its `.bin` beside it, for any size if the network is given at an `other` one as well.
+/// `recipe` has symmetric grids: ncnn knows no others.
 ///
 /// # Errors
-/// ncnn has no layer for a node.
-pub fn ncnn_files(network: &Network, recipe: &Recipe, path: &Path) -> Result<Files> {
+/// ncnn has no layer for a node, or cannot say how it depends on the size.
+pub fn ncnn_files(
+    network: &Network,
+    other_size: Option<&Graph>,
+    recipe: &Recipe,
+    path: &Path,
+) -> Result<Files> {
     let graph = network.graph();
     let mut int8 = HashMap::new();
     for layer in weighted(graph) {
@@ -44,7 +51,7 @@ pub fn ncnn_files(network: &Network, recipe: &Recipe, path: &Path) -> Result<Fil
             int8.insert(layer.node.name.clone(), symmetric(&layer, made, 1.0 / grid.scale));
         }
     }
-    let files = ncnn(graph, &NcnnOptions { int8: &int8, half: true, other_size: None })?;
+    let files = ncnn(graph, &NcnnOptions { int8: &int8, half: true, other_size })?;
     Ok(vec![(path.to_owned(), files.param.into_bytes()), (path.with_extension("bin"), files.bin)])
 }
 

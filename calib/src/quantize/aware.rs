@@ -4,6 +4,7 @@ use super::sensitivity::LayerCost;
 use super::{Calibration, Recipe, artifact};
 use crate::error::Result;
 use crate::judge::Judge;
+use crate::runtime::latency::Difference;
 use crate::write::save::save;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
@@ -32,8 +33,8 @@ pub struct Restored {
     pub macs: f64,
     /// What it adds to mAP: the result's less that of the result without it.
     pub gain: Option<f64>,
-    /// What it adds to the time of one picture on this CPU, one thread, in ms.
-    pub ms: Option<f64>,
+    /// What it adds to the time of one picture on this CPU, one thread.
+    pub ms: Option<Difference>,
 }
 
 /// Measured recipes, on disk after each, so that a run that was stopped goes on where it was.
@@ -48,8 +49,9 @@ pub struct Notes {
 }
 
 impl Notes {
-    /// The notes in `file`, if they are about `key`; empty ones otherwise.
-    pub fn open(file: &Path, key: String) -> Self {
+    /// The notes in `file`, if they are about `key` and of this version of the program; empty ones otherwise.
+    pub fn open(file: &Path, key: &str) -> Self {
+        let key = format!("{} {key}", env!("CARGO_PKG_VERSION"));
         let read = || serde_json::from_slice::<Notes>(&std::fs::read(file).ok()?).ok();
         let known = read().filter(|notes| notes.key == key).map(|notes| notes.map).unwrap_or_default();
         Notes { key, map: known, file: Some(file.to_owned()) }
@@ -209,11 +211,11 @@ mod tests {
     #[test]
     fn a_recipe_is_measured_once_and_read_again_by_the_next_run() {
         let file = std::env::temp_dir().join(format!("calib-notes-{}.json", std::process::id()));
-        let key = || "pictures and flags".to_owned();
+        let key = "pictures and flags";
         let known = |notes: &mut Notes, name: &str| {
             notes.of(name.to_owned(), || Err(Error::Usage("measured again".to_owned())))
         };
-        let mut notes = Notes::open(&file, key());
+        let mut notes = Notes::open(&file, key);
         assert!(notes.is_empty() && !file.exists());
         assert!(known(&mut notes, "a").is_err());
         assert!(notes.is_empty(), "a failure is no measurement");
@@ -223,15 +225,20 @@ mod tests {
             assert_eq!(known(&mut notes, name).unwrap(), value);
         }
         drop(notes);
-        let mut again = Notes::open(&file, key());
+        let mut again = Notes::open(&file, key);
         assert_eq!(again.len(), 2);
         assert_eq!(known(&mut again, "").unwrap(), 0.1 + 0.2);
         assert_eq!(known(&mut again, "a|b").unwrap(), 0.25);
-        assert!(Notes::open(&file, "other pictures".to_owned()).is_empty());
+        assert!(Notes::open(&file, "other pictures").is_empty());
         again.discard();
         assert!(!file.exists());
+        let older = format!("{{\"key\": \"0.0.0 {key}\", \"map\": {{\"a|b\": 0.25}}}}");
+        std::fs::write(&file, &older).unwrap();
+        assert!(Notes::open(&file, key).is_empty(), "another version may compute otherwise");
+        std::fs::write(&file, older.replace("0.0.0", env!("CARGO_PKG_VERSION"))).unwrap();
+        assert_eq!(Notes::open(&file, key).len(), 1);
         std::fs::write(&file, "{\"key\": \"pictures and fl").unwrap();
-        let broken = Notes::open(&file, key());
+        let broken = Notes::open(&file, key);
         assert!(broken.is_empty());
         broken.discard();
         assert!(!file.exists());

@@ -61,6 +61,8 @@ pub struct Calibration {
     pub skipped: Vec<Skipped>,
     /// What layers read: to choose by, and to correct by.
     samples: [Sample; 2],
+    /// What has equalized the channels of `network`.
+    equalization: Option<Recipe>,
 }
 
 impl Calibration {
@@ -81,12 +83,13 @@ impl Calibration {
         threads: usize,
         progress: impl Fn() + Sync,
     ) -> Result<Self> {
-        let mut network = network.simplified()?;
-        network.model.graph = passes::raw_heads(network.graph())?;
+        let mut network = network.clone();
+        network.model.graph = simple(network.graph())?;
         let few = spread_out(pictures, SAMPLED_MAX);
         let mut samples = samples(&network, &few, threads, &progress)?;
-        if equalized {
-            network.model.graph = equalize::equalize(network.graph(), &mut samples)?;
+        let equalization = equalized.then(|| equalize::equalize(network.graph(), &mut samples));
+        if let Some(recipe) = &equalization {
+            network.model.graph = recipe.apply(network.graph())?;
         }
         let groups = sites::groups(network.graph(), &HashSet::new());
         let tensors: Vec<ValueId> = groups.into_iter().flat_map(|group| group.computed).collect();
@@ -95,7 +98,19 @@ impl Calibration {
             table::collect(observer, pictures, threads, progress)?;
         let histograms: HashMap<ValueId, Histogram> = tensors.into_iter().zip(histograms).collect();
         refuse_one_colour(network.graph(), &histograms)?;
-        Ok(Calibration { network, histograms, pictures, skipped, samples })
+        Ok(Calibration { network, histograms, pictures, skipped, samples, equalization })
+    }
+
+    /// The calibrated network at another size, as `graph` (of the same file) has it: recipes fit it as well.
+    ///
+    /// # Errors
+    /// `graph` is another network.
+    pub fn at_size_of(&self, graph: &Graph) -> Result<Graph> {
+        let graph = simple(graph)?;
+        Ok(match &self.equalization {
+            Some(recipe) => recipe.apply(&graph)?,
+            None => graph,
+        })
     }
 
     /// The recipe that `choices` make; `float` layers (by place) stay in float.
@@ -187,6 +202,11 @@ impl Calibration {
 /// What is tried for each grid where nobody says a method.
 const CANDIDATES: [Method; 5] =
     [Method::Mse, Method::Kl, Method::Percentile(0.9999), Method::Percentile(0.999_99), Method::MinMax];
+
+/// A network as it is calibrated: simplified, heads as their convolutions give them.
+fn simple(graph: &Graph) -> ocellus::Result<Graph> {
+    passes::raw_heads(&passes::simplify(graph)?)
+}
 
 fn has_rows(patches: &&Patches) -> bool {
     patches.rows().len() > 0

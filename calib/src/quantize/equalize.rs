@@ -8,7 +8,6 @@
 use super::patches::Sample;
 use super::recipe::{Layer8, Recipe};
 use crate::runtime::network::{Weighted, weighted};
-use ocellus::Result;
 use ocellus::graph::{Graph, Node, Op, Unary, ValueId};
 use ocellus::tensor::{Data, Tensor};
 use std::collections::BTreeMap;
@@ -16,16 +15,13 @@ use std::collections::BTreeMap;
 /// Factors keep within this and its inverse: weights of a row must not differ by more than their codes can.
 const FACTOR_MAX: f64 = 16.0;
 
-/// `graph` with its channels equalized, by how far they reach in the first of `samples`; the samples become those of
-/// the new graph.
-///
-/// # Errors
-/// None but those of the graph's builder.
-pub fn equalize(graph: &Graph, samples: &mut [Sample]) -> Result<Graph> {
+/// The recipe (of float layers) that equalizes the channels of `graph`, by how far they reach in the first of
+/// `samples`; the samples become those of the new graph.
+pub fn equalize(graph: &Graph, samples: &mut [Sample]) -> Recipe {
     let channels = Channels::of(graph);
-    let Some(first) = samples.first() else { return Ok(graph.clone()) };
-    let factors = factors(graph, &channels, first);
     let mut recipe = Recipe { grids: vec![None; graph.values().len()], layers: BTreeMap::new() };
+    let Some(first) = samples.first() else { return recipe };
+    let factors = factors(graph, &channels, first);
     for layer in weighted(graph) {
         let (Some(reads), Some(makes)) = (channels.of_layer(&layer, 0), channels.of_layer(&layer, 1)) else {
             continue;
@@ -38,7 +34,7 @@ pub fn equalize(graph: &Graph, samples: &mut [Sample]) -> Result<Graph> {
             }
         }
     }
-    recipe.apply(graph)
+    recipe
 }
 
 /// Which channel each channel of each value is, and which channels may be scaled.
@@ -307,7 +303,7 @@ mod tests {
         let (folder, pictures) = pictures(test);
         let mut samples = patches::samples(network, &pictures, 1, || ()).unwrap();
         let graph = network.graph();
-        let made = equalize(graph, &mut samples).unwrap();
+        let made = equalize(graph, &mut samples).apply(graph).unwrap();
         let before = numbers(network, graph, graph.outputs[0], &pictures).0;
         let after = numbers(network, &made, made.outputs[0], &pictures).0;
         assert_eq!(before.len(), after.len());
@@ -374,7 +370,7 @@ mod tests {
         let network = draft.finished(d);
         let (folder, pictures) = pictures("fixed");
         let mut samples = patches::samples(&network, &pictures, 1, || ()).unwrap();
-        let made = equalize(network.graph(), &mut samples).unwrap();
+        let made = equalize(network.graph(), &mut samples).apply(network.graph()).unwrap();
         for (old, new) in weighted(network.graph()).zip(weighted(&made)) {
             assert_eq!(old.weights, new.weights, "{}", old.node.name);
         }

@@ -1,8 +1,8 @@
 //! What was chosen for a network, and the network with it.
 
-use ocellus::Result;
 use ocellus::graph::{Graph, Op, ValueId};
 use ocellus::tensor::{Data, Quant, Shape, Tensor};
+use ocellus::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
 
 /// Int8 weights of a layer.
@@ -33,11 +33,15 @@ impl Recipe {
         values.iter().filter_map(|id| twin.get(id).copied()).collect()
     }
 
-    /// `graph` with its values on their grids and its layers with int8 weights.
+    /// `graph`, which is the network that the recipe is made for or the same one at another size, with its values on
+    /// their grids and its layers with the weights of the recipe.
     ///
     /// # Errors
-    /// None but those of the graph's builder.
+    /// It is another network.
     pub fn apply(&self, graph: &Graph) -> Result<Graph> {
+        if self.grids.len() != graph.values().len() {
+            return Err(Error::Usage("the recipe is made for another network".to_owned()));
+        }
         let mut made = Graph::new();
         let mut map: Vec<Option<ValueId>> = vec![None; graph.values().len()];
         for &id in &graph.inputs {

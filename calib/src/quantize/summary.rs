@@ -5,6 +5,7 @@ use super::sensitivity::LayerCost;
 use crate::convert::FileSize;
 use crate::dataset::Skipped;
 use crate::metrics::Summary as Measures;
+use crate::runtime::latency::Difference;
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -43,8 +44,12 @@ pub struct Accuracy {
 pub struct Summary {
     /// The float model.
     pub model: String,
+    /// Rows and columns of the pictures that it was calibrated with.
+    pub size: [usize; 2],
     /// Files written.
     pub files: Vec<FileSize>,
+    /// Why a file takes that size only; `null`: all take others as well.
+    pub fixed_because: Option<String>,
     /// Pictures that calibrated.
     pub images: usize,
     /// Pictures that cannot be read.
@@ -75,6 +80,12 @@ impl Summary {
         for file in &self.files {
             let _ = writeln!(text, "{}  {:.1} KiB", file.path, file.bytes as f64 / 1024.0);
         }
+        let [height, width] = self.size;
+        let others = match &self.fixed_because {
+            None => "; others are possible".to_owned(),
+            Some(because) => format!(" only: {because}"),
+        };
+        let _ = writeln!(text, "size      {width}x{height}{others}");
         let _ = writeln!(text, "images    {} ({} left out)", self.images, self.skipped.len());
         let methods: Vec<String> = self.methods().map(|(name, count)| format!("{count} {name}")).collect();
         let _ = writeln!(text, "grids     {}: {}", self.grids.len(), methods.join(", "));
@@ -98,8 +109,8 @@ impl Summary {
         if !self.restored.is_empty() {
             let _ = writeln!(text, "\n{:<32} {:>8} {:>9} {:>9}", "back in float", "MACs", "mAP", "ms");
             for Restored { name, macs, gain, ms, .. } in &self.restored {
-                let cell = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:+.4}"));
-                let (gain, ms) = (cell(*gain), cell(*ms));
+                let gain = gain.map_or("-".to_owned(), |gain| format!("{gain:+.4}"));
+                let ms = ms.map_or("-".to_owned(), milliseconds);
                 let _ = writeln!(text, "{name:<32} {:>7.2}% {gain:>9} {ms:>9}", 100.0 * macs);
             }
         }
@@ -113,5 +124,36 @@ impl Summary {
             *counts.entry(row.method.clone().unwrap_or("given".to_owned())).or_insert(0) += 1;
         }
         counts.into_iter()
+    }
+}
+
+/// A time, or where the runs do not even say its sign, what it lies between.
+fn milliseconds(time: Difference) -> String {
+    match time {
+        noise if noise.is_noise() => format!("{:+.3} to {:+.3}", noise.interval[0], noise.interval[1]),
+        clear => format!("{:+.3}", clear.median),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_within_the_noise_are_not_told_as_times() {
+        let restored =
+            |name: &str, ms| Restored { at: 0, name: name.to_owned(), macs: 0.125, gain: Some(0.01), ms };
+        let time = |median, interval| Some(Difference { median, interval });
+        let restored = vec![
+            restored("stem", time(0.5, [0.25, 0.75])),
+            restored("head", time(-0.25, [-1.0, 0.125])),
+            restored("tail", None),
+        ];
+        let text = Summary { restored, ..Summary::default() }.to_text();
+        let rows: Vec<Vec<&str>> =
+            text.lines().rev().take(3).map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(rows[2], ["stem", "12.50%", "+0.0100", "+0.500"]);
+        assert_eq!(rows[1], ["head", "12.50%", "+0.0100", "-1.000", "to", "+0.125"]);
+        assert_eq!(rows[0], ["tail", "12.50%", "+0.0100", "-"]);
     }
 }

@@ -2,10 +2,11 @@
 
 use ocellus::graph::{Graph, Node, Op};
 use ocellus::image::Preprocess;
+use ocellus::limits::INPUT_SIDE_MAX;
 use ocellus::loader::{LoadOptions, Model, load};
 use ocellus::tensor::{Data, Tensor};
-use ocellus::{Error, Result, passes};
-use std::path::PathBuf;
+use ocellus::{Error, Result};
+use std::path::{Path, PathBuf};
 
 /// How to read a float model.
 #[derive(Clone, Debug, Default)]
@@ -47,19 +48,36 @@ impl Network {
         Ok(Network { model, preprocess })
     }
 
-    /// The same network with what the runtime folds folded: batch normalization, activations, Focus, shuffles.
-    ///
-    /// # Errors
-    /// None but those of the graph's builder.
-    pub fn simplified(&self) -> Result<Self> {
-        let graph = passes::simplify(&self.model.graph)?;
-        let model = Model { graph, metadata: self.model.metadata.clone() };
-        Ok(Network { model, preprocess: self.preprocess })
-    }
-
     /// The network.
     pub fn graph(&self) -> &Graph {
         &self.model.graph
+    }
+}
+
+/// How much larger the second size is at which a model is read, to see what depends on the size. Two strides
+/// of 32: a multiple of the strides of all common detectors.
+const OTHER_SIZE: usize = 64;
+
+/// Rows and columns of a network's picture.
+pub fn size_of(graph: &Graph) -> [usize; 2] {
+    let shape = graph.inputs.first().and_then(|&id| graph.shape(id).nchw());
+    shape.map_or([0; 2], |[_, _, height, width]| [height, width])
+}
+
+/// The network of the file `model`, which is `graph` at one size, at another size.
+///
+/// # Errors
+/// There is none; in words, the reason.
+pub fn at_other_size(model: &Path, graph: &Graph) -> std::result::Result<Graph, String> {
+    let [height, width] = size_of(graph);
+    let larger = height.max(width) + OTHER_SIZE <= INPUT_SIDE_MAX;
+    let other = |side: usize| if larger { side + OTHER_SIZE } else { side.saturating_sub(OTHER_SIZE) };
+    let size = Some([other(height), other(width)]);
+    let read = load(model, &LoadOptions { size });
+    let graph = read.map_err(|e| format!("the model's file is made for this one: {e}"))?.graph;
+    match size == Some(size_of(&graph)) {
+        true => Ok(graph),
+        false => Err("the model's file is made for this one".to_owned()),
     }
 }
 

@@ -3,3 +3,4 @@
 pub mod ncnn;
 pub mod onnx;
 pub mod save;
+pub mod sizes;

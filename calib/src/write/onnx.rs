@@ -16,6 +16,7 @@ mod tests;
 mod writer;
 
 use crate::error::{Error, Result};
+use crate::runtime::network::size_of;
 use ocellus::graph::{Graph, Op, ReduceKind, ValueId};
 use prost::Message;
 use proto::{AttributeProto, GraphProto, ModelProto};
@@ -25,6 +26,8 @@ use writer::Writer;
 const OPSET: i64 = 13;
 /// Version of the file format.
 const IR_VERSION: i64 = 8;
+/// Key of the size that the runtime gives dynamic extents where nobody asks for another, as Ultralytics writes it.
+const SIZE_KEY: &str = "imgsz";
 /// No protobuf message is longer.
 const FILE_BYTES_MAX: usize = i32::MAX as usize;
 
@@ -34,7 +37,7 @@ pub struct OnnxOptions<'a> {
     /// `metadata_props`, in this order.
     pub metadata: &'a [(String, String)],
     /// The same network, loaded for another input size: the file takes any size. Extents in which the two
-    /// differ are written as dynamic.
+    /// differ are written as dynamic, and an entry `imgsz` says the graph's size.
     pub other_size: Option<&'a Graph>,
 }
 
@@ -50,17 +53,23 @@ pub fn onnx(graph: &Graph, options: &OnnxOptions) -> Result<Vec<u8>> {
     if let Some(other) = options.other_size {
         check_same(&written, &graph_proto(other, Some(graph))?)?;
     }
-    let entry = |(key, value): &(String, String)| proto::StringStringEntryProto {
-        key: key.clone(),
-        value: value.clone(),
+    let entry = |key: &str, value: &str| proto::StringStringEntryProto {
+        key: key.to_owned(),
+        value: value.to_owned(),
     };
+    let mut metadata_props: Vec<_> = options.metadata.iter().map(|(key, value)| entry(key, value)).collect();
+    if options.other_size.is_some() {
+        let [height, width] = size_of(graph);
+        metadata_props.retain(|known| known.key != SIZE_KEY);
+        metadata_props.push(entry(SIZE_KEY, &format!("[{height}, {width}]")));
+    }
     let model = ModelProto {
         ir_version: IR_VERSION,
         producer_name: "ocellus-calib".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
         graph: Some(written),
         opset_import: vec![proto::OperatorSetIdProto { domain: String::new(), version: OPSET }],
-        metadata_props: options.metadata.iter().map(entry).collect(),
+        metadata_props,
     };
     match model.encoded_len() {
         0..=FILE_BYTES_MAX => Ok(model.encode_to_vec()),

@@ -1,6 +1,7 @@
 //! The program: what it prints, and how it ends.
 
 use crate::temp_dir::TempDir;
+use crate::tiny::{model, picture};
 use std::process::{Command, Output};
 
 fn calib(arguments: &[&str]) -> Output {
@@ -69,6 +70,34 @@ fn json_report_has_null_for_what_does_not_exist() {
         report["per_class"][1],
         serde_json::json!({"name": "bus", "ap": null, "ap50": null, "instances": 0})
     );
+}
+
+#[test]
+fn the_number_of_threads_changes_no_byte() {
+    let dir = TempDir::new("eval-threads");
+    dir.write("data.yaml", "names: [class 0]");
+    for (name, red) in [("a", 255), ("b", 40), ("c", 102), ("d", 180), ("e", 12)] {
+        picture(&dir, &format!("{name}.png"), red);
+        dir.write(&format!("{name}.txt"), "0 0.5 0.5 0.5 0.5\n");
+    }
+    dir.write("broken.png", "no picture");
+    let (model, data) = (model(&dir, "m", 0.1), dir.path(""));
+    let measured = |flags: &[&str]| {
+        let file = dir.path("found.json");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_calib"));
+        command.args(["eval", "--model", &model, "--format", "json"]).args(flags);
+        let output = command.arg("--annotations").arg(&data).arg("--detections").arg(&file).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let mut report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(report["images_per_second"].take().as_f64().unwrap() > 0.0);
+        (std::fs::read(file).unwrap(), report)
+    };
+    let alone = measured(&["--threads", "1"]);
+    assert_eq!((&alone.1["images"], alone.1["skipped"].as_array().unwrap().len()), (&5.into(), 1));
+    assert!(alone.0.len() > 200, "several boxes");
+    for flags in [&["--threads", "3"][..], &["--threads", "100"], &[]] {
+        assert!(measured(flags) == alone, "{flags:?}");
+    }
 }
 
 #[test]

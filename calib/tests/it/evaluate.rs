@@ -3,11 +3,12 @@
 use crate::temp_dir::TempDir;
 use calib::dataset::classes::Classes;
 use calib::dataset::{Dataset, Source, read_results, write_results};
-use calib::eval::{Detect, Detection, boxes_of, detect_all, results_of, score};
+use calib::eval::{Detect, Detected, Detection, boxes_of, detect_shared, results_of, score};
 use std::collections::HashSet;
 use std::path::Path;
 
 /// Says the same of every picture, but cannot read `broken.png`.
+#[derive(Clone)]
 struct Parrot {
     names: Vec<String>,
     found: Vec<Detection>,
@@ -52,6 +53,11 @@ fn parrot() -> Parrot {
     }
 }
 
+/// What `parrot` finds on so many threads.
+fn detect(parrot: &Parrot, dataset: &Dataset, classes: &Classes, threads: usize) -> calib::Result<Detected> {
+    detect_shared(dataset, classes, || Ok(Box::new(parrot.clone())), threads, || ())
+}
+
 #[test]
 fn a_broken_picture_is_left_out_of_the_score() {
     let dir = TempDir::new("broken-picture");
@@ -59,9 +65,8 @@ fn a_broken_picture_is_left_out_of_the_score() {
     let classes =
         Classes::join(&dataset.categories, &parrot().names, &["car=vehicle".parse().unwrap()]).unwrap();
     assert_eq!(classes.unmatched, ["tree"]);
-    let mut pictures = 0;
-    let detected = detect_all(&dataset, &classes, &mut parrot(), || pictures += 1).unwrap();
-    assert_eq!((pictures, detected.boxes.len()), (3, 4), "a person is no category of this data");
+    let detected = detect(&parrot(), &dataset, &classes, 2).unwrap();
+    assert_eq!(detected.boxes.len(), 4, "a person is no category of this data");
     assert_eq!(detected.broken.len(), 1);
     assert_eq!(detected.broken[0].1.file, dir.path("broken.png"));
 
@@ -80,7 +85,7 @@ fn written_detections_score_the_same() {
     let dataset = cars(&dir);
     let map = ["car=vehicle".parse().unwrap()];
     let classes = Classes::join(&dataset.categories, &parrot().names, &map).unwrap();
-    let boxes = detect_all(&dataset, &classes, &mut parrot(), || ()).unwrap().boxes;
+    let boxes = detect(&parrot(), &dataset, &classes, 1).unwrap().boxes;
     let file = dir.path("found.json");
     write_results(&file, results_of(&dataset, &classes, &boxes)).unwrap();
 
@@ -105,6 +110,6 @@ fn a_box_that_is_no_number_ends_the_evaluation() {
     detector.found[0].bbox[2] = f32::NAN;
     let classes =
         Classes::join(&dataset.categories, &detector.names, &["car=vehicle".parse().unwrap()]).unwrap();
-    let error = detect_all(&dataset, &classes, &mut detector, || ()).unwrap_err();
+    let error = detect(&detector, &dataset, &classes, 1).unwrap_err();
     assert!(error.to_string().contains("the model gave a box that is none"), "{error}");
 }

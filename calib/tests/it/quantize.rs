@@ -2,14 +2,19 @@
 
 use crate::temp_dir::TempDir;
 use crate::tiny::shared;
+use calib::quantize::artifact::{ncnn_files, onnx_files};
+use calib::quantize::{Calibration, Choices, Rounding, Scheme};
 use calib::runtime::activations::Observer;
-use calib::runtime::network::{Network, NetworkOptions};
+use calib::runtime::network::{Network, NetworkOptions, size_of};
+use calib::table::Method;
 use image::{Rgb, RgbImage};
 use ocellus::engine::EngineOptions;
 use ocellus::engines::open_model;
 use ocellus::graph::{Graph, Op};
+use ocellus::image::Preprocess;
 use ocellus::loader::{LoadOptions, Model, load};
 use ocellus::tensor::{Data, Quant};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -42,11 +47,16 @@ impl Iterator for Numbers {
     }
 }
 
-/// The numbers of `model`'s four layers, as the .bin file holds them: a tag, weights, biases.
+/// The numbers of `model`'s four layers.
 fn numbers() -> Vec<f32> {
+    numbers_of(&[(216, 0.4, 8), (72, 0.7, 8), (64, 0.6, 8), (32, 0.6, 4)])
+}
+
+/// Layers of so many weights, their reach, so many biases, as a .bin file holds them: a tag, weights, biases.
+fn numbers_of(layers: &[(usize, f32, usize)]) -> Vec<f32> {
     let mut random = Numbers(7);
     let mut numbers = Vec::new();
-    for (weights, reach, biases) in [(216, 0.4, 8), (72, 0.7, 8), (64, 0.6, 8), (32, 0.6, 4)] {
+    for &(weights, reach, biases) in layers {
         numbers.push(0.0);
         numbers.extend(random.by_ref().take(weights).map(|x| x * reach));
         numbers.extend(random.by_ref().take(biases).map(|x| 0.1 * x));
@@ -62,9 +72,26 @@ fn model_of(dir: &TempDir, name: &str, numbers: &[f32]) -> String {
         ConvolutionDepthWise depth 1 1 a b 0=8 1=3 4=1 5=1 6=72 7=8\n\
         Convolution point 1 1 b c 0=8 1=1 5=1 6=64 9=1\n\
         Convolution head 1 1 c d 0=4 1=1 5=1 6=32\n";
+    files_of(dir, name, param, numbers)
+}
+
+fn files_of(dir: &TempDir, name: &str, param: &str, numbers: &[f32]) -> String {
     let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
     std::fs::write(dir.path(format!("{name}.bin")), bytes).unwrap();
     dir.write(&format!("{name}.param"), param).to_str().unwrap().to_owned()
+}
+
+/// A network for any size, of two scales that meet.
+fn free_model(dir: &TempDir) -> String {
+    let param = "7767517\n7 8\n\
+        Input data 0 1 data\n\
+        Convolution stem 1 1 data a 0=8 1=3 3=2 4=1 5=1 6=216 9=1\n\
+        Split split 1 2 a b c\n\
+        Convolution down 1 1 b d 0=8 1=1 3=2 5=1 6=64\n\
+        Interp up 1 1 d e 0=1 1=2.0 2=2.0\n\
+        Concat both 2 1 c e f 0=0\n\
+        Convolution head 1 1 f out 0=4 1=1 5=1 6=64\n";
+    files_of(dir, "free", param, &numbers_of(&[(216, 0.4, 8), (64, 0.6, 8), (64, 0.6, 4)]))
 }
 
 /// Pictures of noise, in a folder of their own.
@@ -271,6 +298,90 @@ fn a_full_disk_leaves_what_was_there() {
         (names(&folder), std::fs::read(&onnx).unwrap()),
         (vec!["8.onnx".to_owned()], b"before".to_vec())
     );
+}
+
+/// The outputs for a picture of the network in `files` at `side`.
+fn results(files: &Path, side: usize, picture: &Path) -> Vec<Vec<f32>> {
+    let model = load(files, &LoadOptions { size: Some([side; 2]) }).unwrap();
+    let preprocess = Preprocess::from_metadata(&model.metadata).unwrap();
+    let mut observer = Observer::new(&model.graph, &preprocess, &model.graph.outputs).unwrap();
+    observer.look(picture).unwrap();
+    (0..observer.tensors()).map(|i| observer.numbers(i).flatten().copied().collect()).collect()
+}
+
+/// Calibrates `model` at the first of `sides` on `pictures`. Files for any size must be at both `sides` what files for these alone are.
+fn check_sizes(dir: &TempDir, model: &str, pictures: &[PathBuf], sides: [usize; 2]) {
+    let open = |side| {
+        let options = NetworkOptions { model: model.into(), side: Some(side), ..NetworkOptions::default() };
+        Network::open(&options).unwrap()
+    };
+    let calibration = Calibration::new(&open(sides[0]), pictures, true, 2, || ()).unwrap();
+    let network = &calibration.network;
+    let resized = |side| calibration.at_size_of(open(side).graph()).unwrap();
+    let there = resized(sides[1]);
+    let [free, fixed] = ["free", "fixed"].map(|name| out(dir).join(name));
+    for (suffix, symmetric) in [("onnx", false), ("param", true)] {
+        let scheme = Scheme { symmetric, ..Scheme::default() };
+        let (method, rounding) = (Some(Method::MinMax), Rounding::Nearest);
+        let choices = Choices { scheme, method, rounding, ..Choices::default() };
+        let recipe = calibration.recipe(&choices, &HashSet::new());
+        let write = |network: &Network, other: Option<&Graph>, path: &Path| {
+            let files = match suffix {
+                "onnx" => onnx_files(network, other, &recipe, path),
+                _ => ncnn_files(network, other, &recipe, path),
+            };
+            files.unwrap().iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+        };
+        let (free, fixed) = (free.with_extension(suffix), fixed.with_extension(suffix));
+        write(network, Some(&there), &free);
+        for side in sides {
+            let model = Model { graph: resized(side), metadata: network.model.metadata.clone() };
+            write(&Network { model, ..network.clone() }, None, &fixed);
+            let expected = results(&fixed, side, &pictures[0]);
+            assert!(expected.iter().flatten().any(|&x| x != 0.0));
+            assert!(results(&free, side, &pictures[0]) == expected, "{suffix} at {side}");
+        }
+    }
+}
+
+#[test]
+fn a_model_for_any_size_stays_one() {
+    let dir = TempDir::new("quantize-sizes");
+    let (model, pictures) = (free_model(&dir), noise(&dir, 3));
+    let folder = out(&dir);
+    let [onnx, param] = ["8.onnx", "8.param"].map(|name| folder.join(name).to_str().unwrap().to_owned());
+    let summary = quantized(&[&model, &pictures, "--size", "32", "-o", &onnx, "--also", &param]);
+    assert_eq!((&summary["size"], summary["fixed_because"].as_str()), (&vec![32, 32].into(), None));
+    for file in [&onnx, &param] {
+        assert_eq!(size_of(&opened(file).graph), [32, 32], "{file}: the size of its calibration");
+        for side in [32, 48, 96] {
+            let model = load(Path::new(file), &LoadOptions { size: Some([side; 2]) }).unwrap();
+            assert_eq!(
+                model.graph.shape(model.graph.outputs[0]).dims(),
+                [1, 4, side / 2, side / 2],
+                "{file}"
+            );
+            assert_eq!(precision(&model), "int8", "{file} at {side}");
+        }
+    }
+    let pictures: Vec<PathBuf> = (0..3).map(|i| dir.path(format!("noise/{i}.png"))).collect();
+    check_sizes(&dir, &model, &pictures, [32, 48]);
+
+    // Its inner product takes all of 4 by 4 pixels.
+    let fixed = crate::table::model(&dir);
+    let summary = quantized(&[&fixed, dir.path("noise").to_str().unwrap(), "-o", &onnx]);
+    assert!(summary["fixed_because"].as_str().unwrap().contains("made for this one"), "{summary}");
+    assert_eq!(size_of(&opened(&onnx).graph), [4, 4]);
+}
+
+/// Shuffles, concats and heads of a real detector, at the size of its calibration and at a larger one.
+#[test]
+fn a_real_model_for_any_size_stays_one() {
+    let (Some(model), Some(picture)) = (shared("models/e.param"), shared("data/images/bus.jpg")) else {
+        return;
+    };
+    let dir = TempDir::new("quantize-real-sizes");
+    check_sizes(&dir, model.to_str().unwrap(), &[picture], [320, 416]);
 }
 
 #[test]

@@ -142,19 +142,20 @@ impl<'a> Translator<'a> {
         p.refuse(4, "padding that repeats or mirrors the border")?;
         p.refuse(6, "a padding value per channel")?;
         let cells = |id: usize, default: usize| p.size(id, default, 0..=WINDOW_MAX);
-        let sides = [('h', cells(0, 0)?, cells(1, 0)?), ('w', cells(2, 0)?, cells(3, 0)?)];
-        let outer = (cells(7, 0)?, cells(8, 0)?);
-        let value = p.float(5, 0.0)?;
         let rank = self.dims(blob).len();
+        // Front and behind are those of the channels of an image, of the depth of a volume.
+        let outer = if rank == 4 { 'd' } else { 'c' };
+        let sides = [
+            ('h', cells(0, 0)?, cells(1, 0)?),
+            ('w', cells(2, 0)?, cells(3, 0)?),
+            (outer, cells(7, 0)?, cells(8, 0)?),
+        ];
+        let value = p.float(5, 0.0)?;
         let (mut before, mut after) = (vec![0; rank + 1], vec![0; rank + 1]);
         for (letter, first, last) in sides {
             if let Some(axis) = axis_of(letter, rank) {
                 (before[axis + 1], after[axis + 1]) = (first, last);
             }
-        }
-        // Channels are padded only where a blob has them.
-        if rank >= 3 {
-            (before[1], after[1]) = outer;
         }
         if before.iter().chain(&after).all(|&cells| cells == 0) {
             return self.define(layer, 0, blob);

@@ -91,6 +91,16 @@ fn shapes_are_those_of_ncnn() {
     }
 }
 
+/// As ncnn pads a volume: parameters 7 and 8 are the depth's; channels stay what they are.
+#[test]
+fn a_volume_is_padded_in_depth_not_in_channels() {
+    let volume = "Reshape r 1 1 in v 0=3 1=3 11=7 2=-1";
+    let graph = load(&[volume, "Padding p 1 1 v out 0=1 1=2 2=3 3=4 5=1.5 7=2 8=1"], &[]).unwrap();
+    assert_eq!(output_dims(&graph)[1..], [6, 10, 6, 10]);
+    let Op::Pad { before, after, value } = &graph.nodes.last().unwrap().op else { panic!("no padding") };
+    assert_eq!((&before[..], &after[..], *value), (&[0, 0, 2, 1, 3][..], &[0, 0, 1, 2, 4][..], 1.5));
+}
+
 #[test]
 fn slices_share_or_cut() {
     let parts = |params: &str| {

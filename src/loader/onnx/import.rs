@@ -5,6 +5,7 @@ use super::proto::{ModelProto, NodeProto, ValueInfo};
 use super::tensor::{self, Constant, Kind, type_name};
 use super::translate;
 use super::wire::Message;
+use super::wish;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Op, ValueId};
 use crate::limits::{FOLDED_BYTES_MAX, INPUT_SIDE_MIN};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 /// Oldest and newest operator set whose operators are known.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=21;
-/// Network input where neither the file nor the caller says one, `[height, width]`.
+/// Network input where neither the caller nor the file (nor its metadata) says one, `[height, width]`.
 const DEFAULT_SIZE: [usize; 2] = [320, 320];
 
 /// Cost of computing one element: to find its sources and to hold it as an integer.
@@ -123,7 +124,7 @@ impl<'a> Importer<'a> {
             )));
         };
         let at_input = |e: Error| e.at(|p| p.node = Some(format!("input {}", input.name)));
-        let (shape, fixed) = input_shape(input, options).map_err(at_input)?;
+        let (shape, fixed) = input_shape(input, options, &model.metadata).map_err(at_input)?;
         if self.producers.contains_key(input.name) {
             return Err(at_input(Error::bad_model("a node makes the network's input")));
         }
@@ -348,7 +349,11 @@ fn opset(model: &ModelProto<'_>) -> Result<i64> {
 }
 
 /// Concrete shape of the input, and its height and width if the file fixes them.
-fn input_shape(input: &ValueInfo<'_>, options: &LoadOptions) -> Result<(Shape, Option<[usize; 2]>)> {
+fn input_shape(
+    input: &ValueInfo<'_>,
+    options: &LoadOptions,
+    metadata: &[(String, String)],
+) -> Result<(Shape, Option<[usize; 2]>)> {
     if !matches!(input.data_type, 0 | 1 | 10 | 11 | 16) {
         let what = format!("an input of {}; export with a float input", type_name(input.data_type));
         return Err(unsupported(what));
@@ -372,10 +377,12 @@ fn input_shape(input: &ValueInfo<'_>, options: &LoadOptions) -> Result<(Shape, O
     }
     let side = |d: Option<i64>| d.map(|d| usize::try_from(d).expect("positive"));
     let fixed = side(h).zip(side(w)).map(|(h, w)| [h, w]);
-    let [dh, dw] = options.size.unwrap_or(DEFAULT_SIZE);
-    let [height, width] = match options.size {
+    let [height, width] = match options.size.or(fixed) {
         Some(size) => size,
-        None => [side(h).unwrap_or(dh), side(w).unwrap_or(dw)],
+        None => {
+            let [height, width] = wish::size(metadata)?.unwrap_or(DEFAULT_SIZE);
+            [side(h).unwrap_or(height), side(w).unwrap_or(width)]
+        }
     };
     if height == 0 || width == 0 {
         return Err(Error::Usage("the input size must not be zero".into()));

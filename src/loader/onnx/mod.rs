@@ -24,9 +24,13 @@ mod tensor;
 mod translate;
 mod window;
 mod wire;
+mod wish;
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(feature = "tract")]
+pub(crate) use wish::size as wished_size;
 
 use super::{LoadOptions, Model};
 use crate::error::Result;

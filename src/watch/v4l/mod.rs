@@ -62,6 +62,14 @@ fn no_camera(path: &Path, why: &str) -> Error {
     Error::io(path, std::io::Error::other(what))
 }
 
+/// The system's words, with the usual reason where they name none.
+fn in_words(e: Errno) -> std::io::Error {
+    match e {
+        Errno::BUSY => std::io::Error::other("the camera is in use by another program"),
+        e => e.into(),
+    }
+}
+
 /// Calls `next` with 0, 1, 2, … until it says `EINVAL`, the end of a list, or the list is too long to be one.
 fn enumerate<T>(mut next: impl FnMut(u32) -> rustix::io::Result<T>) -> std::io::Result<Vec<T>> {
     let mut items = Vec::new();
@@ -101,7 +109,7 @@ impl Camera for Device {
         // Pitch and size are zero: the driver fills them in.
         let wanted = PixelFormat { width: side(width)?, height: side(height)?, fourcc, ..Default::default() };
         let mut format = Format::new(wanted);
-        uapi::set_format(&self.fd, &mut format)?;
+        uapi::set_format(&self.fd, &mut format).map_err(in_words)?;
         let given = format.pixels();
         Ok(Given {
             fourcc: given.fourcc,
@@ -154,7 +162,7 @@ impl V4l {
         let wish = Wish { format: camera.format, size: camera.resolution, rate };
         let agreed = negotiate(&device, &wish).map_err(|e| Error::io(path, std::io::Error::other(e)))?;
         log::info!("{}: {agreed:?}", path.display());
-        let stream = Stream::start(device.fd, BUFFERS).map_err(|e| Error::io(path, e.into()))?;
+        let stream = Stream::start(device.fd, BUFFERS).map_err(|e| Error::io(path, in_words(e)))?;
         Ok(V4l { path: path.to_owned(), stream, pixels: agreed.pixels, first: None, last: 0 })
     }
 
@@ -169,17 +177,21 @@ impl V4l {
     /// The next buffer that the driver has filled.
     fn dequeue(&mut self) -> Result<uapi::Buffer> {
         let deadline = Instant::now() + DEADLINE;
+        let mut is_broken = false;
         loop {
             match self.stream.dequeue() {
                 Ok(buffer) => return Ok(buffer),
+                // A queue that has failed would wake the wait below again and again.
+                Err(Errno::AGAIN) if is_broken => return Err(self.failed(Errno::IO)),
                 Err(Errno::AGAIN) => {}
                 Err(Errno::INTR) => continue,
                 Err(e) => return Err(self.failed(e)),
             }
             let rest = deadline.saturating_duration_since(Instant::now());
-            let rest = Timespec { tv_sec: rest.as_secs() as i64, tv_nsec: rest.subsec_nanos().into() };
+            let rest = Timespec::try_from(rest).expect("some seconds fit");
             let fd = self.stream.device().as_fd();
-            match poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&rest)) {
+            let mut wait = [PollFd::new(&fd, PollFlags::IN)];
+            match poll(&mut wait, Some(&rest)) {
                 Ok(0) => {
                     let what = format!("no frame for {} s", DEADLINE.as_secs());
                     return Err(Error::io(
@@ -187,8 +199,9 @@ impl V4l {
                         std::io::Error::new(std::io::ErrorKind::TimedOut, what),
                     ));
                 }
-                // A signal, or something to be taken; also errors, which the next attempt names.
-                Ok(_) | Err(Errno::INTR) => {}
+                Ok(_) => is_broken = !wait[0].revents().contains(PollFlags::IN),
+                // A signal.
+                Err(Errno::INTR) => {}
                 Err(e) => return Err(self.failed(e)),
             }
         }

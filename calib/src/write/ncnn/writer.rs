@@ -107,16 +107,14 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The Input layers; extents that differ between the sizes are left out.
+    /// The Input layers, with the graph's size: what it is where nobody asks for another.
     fn inputs(&mut self) -> Result<()> {
         for &id in &self.graph.inputs {
             let dims = self.dims(id)?;
             let ids = shape::ids(dims.here.len());
             let mut params = Params::default();
             for (axis, &param) in ids.iter().enumerate().rev() {
-                if dims.here[axis] == dims.there[axis] {
-                    params = params.int(param, dims.here[axis]);
-                }
+                params = params.int(param, dims.here[axis]);
             }
             let wish = self.graph.value(id).name.clone();
             let name = self.network.names.unique(&wish);

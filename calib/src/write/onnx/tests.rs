@@ -430,9 +430,17 @@ fn any_size([height, width]: [usize; 2]) -> Graph {
 fn two_sizes_make_a_file_for_any() {
     let (small, large, third) = (any_size([32, 64]), any_size([64, 96]), any_size([96, 32]));
     let options = OnnxOptions { other_size: Some(&large), ..OnnxOptions::default() };
-    let bytes = onnx(&small, &options).unwrap();
+    let old = [("imgsz".to_owned(), "[640, 640]".to_owned()), ("licence".to_owned(), "MIT".to_owned())];
+    let bytes = onnx(&small, &OnnxOptions { metadata: &old, ..options }).unwrap();
     let back = OnnxOptions { other_size: Some(&small), ..OnnxOptions::default() };
-    assert_eq!(bytes, onnx(&large, &back).unwrap());
+    assert_eq!(
+        decoded(&small, &options),
+        decoded(&large, &back),
+        "but for the size where nobody asks for one:"
+    );
+    let unasked = read(&bytes, None);
+    assert_eq!(unasked.graph.shape(unasked.graph.inputs[0]).dims()[2..], [32, 64]);
+    assert_eq!(unasked.metadata, [old[1].clone(), ("imgsz".to_owned(), "[32, 64]".to_owned())]);
     for (size, graph) in [([32, 64], small), ([96, 32], third)] {
         let reread = read(&bytes, Some(size)).graph;
         assert_eq!(outputs(&graph, Precision::Fp32), outputs(&reread, Precision::Fp32));
