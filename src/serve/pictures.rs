@@ -161,14 +161,16 @@ fn encode(view: &View, look: Look) -> Result<Vec<u8>> {
         frame = Cow::Owned(frame.shrunk(shrink));
     }
     if look.boxes {
-        draw(frame.to_mut(), view, shrink as f32);
+        draw(frame.to_mut(), view);
     }
     image::to_jpeg(&frame, QUALITY)
 }
 
-fn draw(frame: &mut Frame, view: &View, shrink: f32) {
+/// Draws what was found; boxes are in pixels of the report's picture, of which `frame` is a smaller one.
+fn draw(frame: &mut Frame, view: &View) {
     let painter = Painter::new(frame.width, frame.height);
-    let scaled = |bbox: [f32; 4]| bbox.map(|x| x / shrink);
+    let scale = frame.width as f32 / view.report.width.max(1) as f32;
+    let scaled = |bbox: [f32; 4]| bbox.map(|x| x * scale);
     for seen in &view.report.detections {
         painter.outline(frame, scaled(seen.bbox), seen.class_id);
     }

@@ -1,7 +1,7 @@
 //! What Home Assistant reads to show this daemon as a device with its cameras, zones and lines.
 
 use super::topics::{MqttOptions, slug};
-use crate::watch::board::{About, Report};
+use crate::watch::board::{About, LineCount, Report, ZoneCount};
 use serde_json::{Value, json};
 
 /// Retained messages by topic.
@@ -11,111 +11,110 @@ pub(super) fn announcements<'a>(
     about: &About,
     cameras: impl Iterator<Item = (&'a str, &'a Report)>,
 ) -> Vec<(String, Vec<u8>)> {
-    let node = slug(&options.node);
     let mut all = Vec::new();
     for (camera, report) in cameras {
-        let mut add = |kind: &str, what: &str, name: String, facts: Value| {
-            let id = format!("{}_{}", slug(camera), slug(what));
-            let mut config = json!({
-                "name": name,
-                "unique_id": format!("ocellus_{node}_{id}"),
-                "availability_topic": options.available(),
-                "device": {
-                    "identifiers": [format!("ocellus_{node}")],
-                    "name": options.node,
-                    "manufacturer": "ocellus",
-                    "model": format!("{} ({})", about.model, about.precision),
-                    "sw_version": about.version,
-                },
-            });
-            if let (Some(config), Value::Object(facts)) = (config.as_object_mut(), facts) {
-                config.extend(facts);
-            }
-            let text = serde_json::to_vec(&config).expect("names and numbers are JSON");
-            all.push((format!("{prefix}/{kind}/ocellus_{node}/{id}/config"), text));
-        };
-        let state = options.of_camera(camera, "state");
-        let value = |path: &str| format!("{{{{ value_json.{path} }}}}");
-        // Names are put into templates as strings of their language.
-        let item = |group: &str, name: &str, field: &str| value(&format!("{group}[{}].{field}", json!(name)));
-        add(
-            "binary_sensor",
-            "running",
-            format!("{camera} running"),
-            json!({
-                "state_topic": state, "value_template": value("state"), "payload_on": "running",
-                "payload_off": "lost", "device_class": "running", "entity_category": "diagnostic",
-            }),
-        );
-        add(
-            "sensor",
-            "fps",
-            format!("{camera} frame rate"),
-            json!({
-                "state_topic": state, "value_template": value("fps"), "unit_of_measurement": "fps",
-                "state_class": "measurement", "entity_category": "diagnostic",
-            }),
-        );
-        add(
-            "sensor",
-            "objects",
-            format!("{camera} objects"),
-            json!({
-                "state_topic": state, "value_template": value("total"), "state_class": "measurement",
-                "json_attributes_topic": state, "json_attributes_template": "{{ value_json.objects | tojson }}",
-            }),
-        );
-        add(
-            "event",
-            "event",
-            format!("{camera} event"),
-            json!({
-                "state_topic": options.of_camera(camera, "events"),
-                "event_types": ["enter", "leave", "forward", "backward"],
-                "value_template": "{{ dict(value_json, event_type=value_json.event) | tojson }}",
-            }),
-        );
-        for zone in &report.zones {
-            let name = &zone.name;
-            add(
-                "sensor",
-                &format!("zone_{name}"),
-                format!("{camera} {name}"),
-                json!({
-                    "state_topic": state, "value_template": item("zones", name, "inside"), "state_class": "measurement",
-                }),
-            );
-            add(
-                "sensor",
-                &format!("zone_{name}_entered"),
-                format!("{camera} {name} entered"),
-                json!({
-                    "state_topic": state, "value_template": item("zones", name, "entered"), "state_class": "total_increasing",
-                }),
-            );
-        }
-        for line in &report.lines {
-            let name = &line.name;
-            for direction in ["forward", "backward"] {
-                add(
-                    "sensor",
-                    &format!("line_{name}_{direction}"),
-                    format!("{camera} {name} {direction}"),
-                    json!({
-                        "state_topic": state, "value_template": item("lines", name, direction),
-                        "state_class": "total_increasing",
-                    }),
-                );
-            }
-        }
+        let camera =
+            Camera { prefix, options, about, name: camera, state: options.of_camera(camera, "state") };
+        all.extend(camera.own());
+        all.extend(report.zones.iter().flat_map(|zone| camera.zone(zone)));
+        all.extend(report.lines.iter().flat_map(|line| camera.line(line)));
     }
     all
+}
+
+/// Whose entities are announced.
+struct Camera<'a> {
+    prefix: &'a str,
+    options: &'a MqttOptions,
+    about: &'a About,
+    name: &'a str,
+    /// The topic of its state.
+    state: String,
+}
+
+impl Camera<'_> {
+    /// An entity of this camera: what all have, and `facts`.
+    fn entity(&self, kind: &str, what: &str, name: &str, facts: Value) -> (String, Vec<u8>) {
+        let Camera { prefix, options, about, .. } = self;
+        let node = slug(&options.node);
+        let id = format!("{}_{}", slug(self.name), slug(what));
+        let mut config = json!({
+            "name": format!("{} {name}", self.name),
+            "unique_id": format!("ocellus_{node}_{id}"),
+            "availability_topic": options.available(),
+            "state_topic": self.state,
+            "device": {
+                "identifiers": [format!("ocellus_{node}")],
+                "name": options.node,
+                "manufacturer": "ocellus",
+                "model": format!("{} ({})", about.model, about.precision),
+                "sw_version": about.version,
+            },
+        });
+        if let (Some(config), Value::Object(facts)) = (config.as_object_mut(), facts) {
+            config.extend(facts);
+        }
+        let text = serde_json::to_vec(&config).expect("names and numbers are JSON");
+        (format!("{prefix}/{kind}/ocellus_{node}/{id}/config"), text)
+    }
+
+    /// A number in the state.
+    fn sensor(&self, what: &str, name: &str, path: &str, class: &str) -> (String, Vec<u8>) {
+        let template = format!("{{{{ value_json.{path} }}}}");
+        self.entity("sensor", what, name, json!({ "value_template": template, "state_class": class }))
+    }
+
+    fn own(&self) -> [(String, Vec<u8>); 4] {
+        let running = json!({
+            "value_template": "{{ value_json.state }}", "payload_on": "running", "payload_off": "lost",
+            "device_class": "running", "entity_category": "diagnostic",
+        });
+        let fps = json!({
+            "value_template": "{{ value_json.fps }}", "unit_of_measurement": "fps",
+            "state_class": "measurement", "entity_category": "diagnostic",
+        });
+        let objects = json!({
+            "value_template": "{{ value_json.total }}", "state_class": "measurement",
+            "json_attributes_topic": self.state, "json_attributes_template": "{{ value_json.objects | tojson }}",
+        });
+        let event = json!({
+            "state_topic": self.options.of_camera(self.name, "events"),
+            "event_types": ["enter", "leave", "forward", "backward"],
+            "value_template": "{{ dict(value_json, event_type=value_json.event) | tojson }}",
+        });
+        [
+            self.entity("binary_sensor", "running", "running", running),
+            self.entity("sensor", "fps", "frame rate", fps),
+            self.entity("sensor", "objects", "objects", objects),
+            self.entity("event", "event", "event", event),
+        ]
+    }
+
+    fn zone(&self, ZoneCount { name, .. }: &ZoneCount) -> [(String, Vec<u8>); 2] {
+        // The name stands in the template as a string of its language.
+        let path = |field: &str| format!("zones[{}].{field}", json!(name));
+        [
+            self.sensor(&format!("zone_{name}"), name, &path("inside"), "measurement"),
+            self.sensor(
+                &format!("zone_{name}_entered"),
+                &format!("{name} entered"),
+                &path("entered"),
+                "total_increasing",
+            ),
+        ]
+    }
+
+    fn line(&self, LineCount { name, .. }: &LineCount) -> [(String, Vec<u8>); 2] {
+        ["forward", "backward"].map(|way| {
+            let path = format!("lines[{}].{way}", json!(name));
+            self.sensor(&format!("line_{name}_{way}"), &format!("{name} {way}"), &path, "total_increasing")
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::watch::board::ZoneCount;
 
     #[test]
     fn each_zone_is_an_entity_of_one_device() {
@@ -140,6 +139,7 @@ mod tests {
         };
         let inside = config("homeassistant/sensor/ocellus_pi/yard_zone_the__door_/config");
         assert_eq!(inside["value_template"], r#"{{ value_json.zones["the \"door\""].inside }}"#);
+        assert_eq!(inside["name"], "yard the \"door\"");
         assert_eq!(inside["state_topic"], "ocellus/pi/yard/state");
         assert_eq!(inside["availability_topic"], "ocellus/pi/available");
         let event = config("homeassistant/event/ocellus_pi/yard_event/config");

@@ -40,11 +40,12 @@ fn home_assistant_finds_everything_and_learns_of_the_end() {
         (&"enter".into(), &"door".into(), &1.into())
     );
     assert_eq!(event["id"], *board.events().all()[0].id);
-    wait(&heard, |topic, text| {
+    // Retained: who comes later learns it as well, even what the zone was announced as.
+    let late = broker.listen("ocellus/#");
+    wait(&late, |topic, text| {
         let state: Value = serde_json::from_str(text).unwrap_or_default();
         topic == "ocellus/pi/yard/state" && state["zones"]["door"]["entered"] == 1
     });
-    // Retained: who comes later learns it as well, even what the zone was announced as.
     let late = broker.listen("homeassistant/#");
     let (_, config) =
         wait(&late, |topic, _| topic == "homeassistant/sensor/ocellus_pi/yard_zone_door/config");
