@@ -71,8 +71,8 @@ pub struct Timing {
 pub struct Detector {
     backend: Backend,
     preprocess: Preprocess,
-    /// For pictures of the size seen last; made anew when the size changes.
-    letterbox: Option<Letterbox>,
+    /// For the sizes of pictures seen last, the newest first: several cameras may take turns.
+    letterboxes: Vec<Letterbox>,
     isa: Isa,
     post: PostProcess,
     names: Names,
@@ -126,7 +126,7 @@ impl Detector {
         Ok(Detector {
             backend,
             preprocess,
-            letterbox: None,
+            letterboxes: Vec::with_capacity(LETTERBOXES_MAX),
             isa: options.run.isa,
             post,
             names,
@@ -149,7 +149,13 @@ impl Detector {
         self.backend.precision()
     }
 
-    /// Finds objects in `frame`, best first. Allocates nothing while pictures keep their size.
+    /// Boxes at or below this score are dropped from now on.
+    pub fn set_score(&mut self, score: f32) {
+        self.post.score = score;
+    }
+
+    /// Finds objects in `frame`, best first. Allocates nothing while pictures keep their size, or take turns between a
+    /// few sizes.
     ///
     /// # Errors
     /// The picture is empty or above the limits.
@@ -175,15 +181,21 @@ impl Detector {
 
     fn prepare(&mut self, frame: &Frame) -> Result<Mapping> {
         let size = [frame.height, frame.width];
-        let letterbox = match &mut self.letterbox {
-            Some(letterbox) if letterbox.frame_size() == size => letterbox,
-            slot => slot.insert(Letterbox::new(size, self.backend.input_size(), &self.preprocess, self.isa)?),
-        };
-        self.backend.fill(letterbox, frame)?;
-        Ok(letterbox.mapping())
+        match self.letterboxes.iter().position(|letterbox| letterbox.frame_size() == size) {
+            Some(known) => self.letterboxes[..=known].rotate_right(1),
+            None => {
+                let new = Letterbox::new(size, self.backend.input_size(), &self.preprocess, self.isa)?;
+                self.letterboxes.truncate(LETTERBOXES_MAX - 1);
+                self.letterboxes.insert(0, new);
+            }
+        }
+        self.backend.fill(&mut self.letterboxes[0], frame)?;
+        Ok(self.letterboxes[0].mapping())
     }
 }
 
+/// Most sizes of pictures for which the preparations are kept.
+const LETTERBOXES_MAX: usize = 8;
 /// Most outputs of a network that are decoded.
 const OUTPUTS_MAX: usize = 16;
 

@@ -87,6 +87,9 @@ pub mod loader;
 mod memory;
 pub mod passes;
 pub mod plan;
+pub mod publish;
+#[cfg(feature = "http")]
+pub mod serve;
 pub mod tensor;
 pub mod threads;
 pub mod watch;

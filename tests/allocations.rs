@@ -1,4 +1,5 @@
-//! Once warm, nothing is allocated: neither by a run of the engine or of a batch nor by a whole detection.
+//! Once warm, nothing is allocated: neither by a run of the engine or of a batch nor by a whole detection,
+//! nor by publishing a frame that nobody looks at.
 
 #[path = "it/network.rs"]
 mod network;
@@ -6,7 +7,8 @@ mod network;
 mod shared;
 
 use ocellus::engine::{Engine, EngineOptions, Precision};
-use ocellus::image::decode;
+use ocellus::image::{Frame, decode};
+use ocellus::watch::board::{About, Board, Report, Seen};
 use ocellus::{Detector, DetectorOptions};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -58,6 +60,7 @@ fn nothing_is_allocated_once_warm() {
         a_warm_engine_allocates_nothing(precision);
     }
     a_warm_detector_allocates_nothing();
+    a_warm_board_allocates_nothing();
 }
 
 fn a_warm_engine_allocates_nothing(precision: Precision) {
@@ -90,4 +93,40 @@ fn a_warm_detector_allocates_nothing() {
     let frame = decode(picture).unwrap();
     assert!(!detector.detect(&frame).unwrap().0.is_empty());
     assert_settles(|| assert!(detector.detect(&frame).is_ok()));
+}
+
+/// A frame that nobody looks at.
+fn a_warm_board_allocates_nothing() {
+    let about = About {
+        version: "0",
+        model: "m".into(),
+        precision: "int8",
+        input: [32, 32],
+        classes: vec!["person".into()],
+        threads: 1,
+    };
+    let (board, mut publishers) = Board::new(about, &["a".into()]);
+    let seen = |x: f32| Seen {
+        class: board.about().classes[0].clone(),
+        class_id: 0,
+        score: 0.5,
+        bbox: [x, 0.0, 9.0, 9.0],
+        track: Some(1),
+    };
+    let mut report = Report { detections: vec![seen(0.0), seen(1.0)], ..Report::default() };
+    let mut frame = Frame::new(8, 8, vec![7; 192]).unwrap();
+    assert_settles(|| {
+        report.frame += 1;
+        publishers[0].panel().counters().count_answer(Duration::from_millis(9), &report.ms, false);
+        publishers[0].publish(&report, &mut frame);
+    });
+    // With a viewer, pixels change hands and are not copied.
+    let viewer = board.panels()[0].viewer();
+    assert_settles(|| {
+        (frame.width, frame.height) = (8, 8);
+        frame.rgb.resize(192, 7);
+        publishers[0].publish(&report, &mut frame);
+    });
+    assert!(viewer.view().frame.is_consistent());
+    assert_eq!(board.panels()[0].report().detections.len(), 2);
 }

@@ -32,6 +32,14 @@ impl Host {
         Host::read_under(Path::new("/"))
     }
 
+    /// Whether the CPU runs slower than it could now, where the system tells more than how often it did.
+    pub fn is_throttled(&self) -> Option<bool> {
+        // Bits 0 to 3: too little voltage, clock capped, throttled, soft limit of temperature; from 16 on: since the start.
+        const NOW: u32 = 0xf;
+        let flags = self.throttled.as_ref()?.strip_prefix("0x")?;
+        u32::from_str_radix(flags.trim_start_matches("0x"), 16).ok().map(|flags| flags & NOW != 0)
+    }
+
     fn read_under(root: &Path) -> Self {
         let text = |path: &str| {
             let text = std::fs::read_to_string(root.join(path)).ok()?;

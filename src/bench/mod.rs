@@ -7,12 +7,14 @@ pub mod host;
 mod layers;
 mod memory;
 mod peak;
+mod process;
 mod roofline;
 mod stages;
 mod statistics;
 
 pub use layers::{Layer, layers};
 pub use peak::{Peak, memory_rate, peak};
+pub use process::Process;
 pub use roofline::{Roofs, roofline};
 pub use stages::{Stages, stages};
 pub use statistics::Statistics;

@@ -2,6 +2,8 @@
 
 mod bench;
 mod benchncnn;
+#[cfg(all(target_os = "linux", feature = "v4l"))]
+mod cameras;
 mod detect;
 mod inputs;
 mod inspect;
@@ -32,6 +34,9 @@ enum Command {
     Detect(Box<detect::Detect>),
     /// Find objects in the frames of a camera, as they come.
     Watch(Box<watch::Watch>),
+    /// List the cameras of this machine with their formats and sizes.
+    #[cfg(all(target_os = "linux", feature = "v4l"))]
+    Cameras(cameras::Cameras),
     /// Show what a model becomes: every step with its type, shape, scale, kernel and place in memory.
     Inspect(inspect::Inspect),
     /// Measure how fast networks run.
@@ -46,6 +51,8 @@ pub(crate) fn run() -> ExitCode {
     let done = match &cli.command {
         Command::Detect(detect) => detect.run(),
         Command::Watch(watch) => watch.run(),
+        #[cfg(all(target_os = "linux", feature = "v4l"))]
+        Command::Cameras(cameras) => cameras.run(),
         Command::Inspect(inspect) => inspect.run(),
         Command::Bench(bench) => bench.run(),
     };

@@ -127,6 +127,11 @@ impl RunOptions {
         self.choice.size()
     }
 
+    /// Threads that were asked for.
+    pub fn threads(&self) -> Option<usize> {
+        self.choice.threads()
+    }
+
     /// Detector options with these settings.
     pub fn detector(&self) -> Result<DetectorOptions> {
         Ok(DetectorOptions {

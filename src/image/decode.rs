@@ -40,11 +40,31 @@ pub fn decode_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<Frame> {
     if bytes.len() as u64 > PICTURE_FILE_BYTES_MAX {
         return Err(bad(format!("the file is larger than the limit of {PICTURE_FILE_BYTES_MAX} bytes")));
     }
-    // Decoders meet hostile bytes and have panicked on some; nothing of theirs outlives the closure.
-    match catch_unwind(AssertUnwindSafe(|| decode_checked(bytes))) {
-        Ok(frame) => frame.map_err(bad),
+    barrier(path.as_ref(), || decode_checked(bytes))
+}
+
+/// Calls a decoder. Decoders meet hostile bytes and have panicked on some; nothing of theirs outlives the closure.
+pub(super) fn barrier<T>(path: &Path, decode: impl FnOnce() -> Result<T, String>) -> Result<T> {
+    let bad = |what: String| Error::BadPicture { path: path.to_owned(), what };
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(decoded) => decoded.map_err(bad),
         Err(_) => Err(bad("the decoder failed on this file; save the picture anew".into())),
     }
+}
+
+/// Refuses what has no pixels, or too many.
+pub(super) fn check_extents(width: u32, height: u32) -> Result<(), String> {
+    if width == 0 || height == 0 {
+        return Err(format!("the picture is {width}×{height}: it has no pixels"));
+    }
+    let too_large = u64::from(width) * u64::from(height) > PICTURE_PIXELS_MAX;
+    if too_large || width > PICTURE_SIDE_MAX || height > PICTURE_SIDE_MAX {
+        return Err(format!(
+            "the picture is {width}×{height}; the limits are {PICTURE_SIDE_MAX} a side \
+             and {PICTURE_PIXELS_MAX} pixels"
+        ));
+    }
+    Ok(())
 }
 
 fn decode_checked(bytes: &[u8]) -> Result<Frame, String> {
@@ -59,16 +79,7 @@ fn decode_checked(bytes: &[u8]) -> Result<Frame, String> {
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
     let (width, height) = decoder.dimensions();
-    if width == 0 || height == 0 {
-        return Err(format!("the picture is {width}×{height}: it has no pixels"));
-    }
-    let too_large = u64::from(width) * u64::from(height) > PICTURE_PIXELS_MAX;
-    if too_large || width > PICTURE_SIDE_MAX || height > PICTURE_SIDE_MAX {
-        return Err(format!(
-            "the picture is {width}×{height}; the limits are {PICTURE_SIDE_MAX} a side \
-             and {PICTURE_PIXELS_MAX} pixels"
-        ));
-    }
+    check_extents(width, height)?;
     // A picture with unreadable EXIF is still a picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;

@@ -185,6 +185,23 @@ pub fn save(frame: &Frame, path: impl AsRef<Path>) -> Result<()> {
     })
 }
 
+/// The picture as a JPEG file in memory, of a quality from 1 to 100.
+///
+/// # Errors
+/// [`Error::BadPicture`] if the frame has no pixels, or more in a side than a JPEG can have.
+pub fn to_jpeg(frame: &Frame, quality: u8) -> Result<Vec<u8>> {
+    let bad = |what: String| Error::BadPicture { path: "picture".into(), what };
+    let extents = (u16::try_from(frame.width), u16::try_from(frame.height));
+    let (Ok(width), Ok(height), true) = (extents.0, extents.1, frame.is_consistent()) else {
+        return Err(bad(format!("{}×{} pixels are no JPEG", frame.width, frame.height)));
+    };
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, quality)
+        .write_image(&frame.rgb, width.into(), height.into(), ExtendedColorType::Rgb8)
+        .map_err(|e| bad(e.to_string()))?;
+    Ok(jpeg)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,11 +11,13 @@ mod letterbox;
 mod mapping;
 mod preprocess;
 mod resize;
+mod shrunk;
 mod text;
 
 pub use decode::{decode, decode_bytes};
-pub use draw::{Painter, save};
+pub use draw::{Painter, save, to_jpeg};
 pub use frame::Frame;
 pub use letterbox::Letterbox;
 pub use mapping::Mapping;
 pub use preprocess::{ChannelOrder, Fit, Interpolation, Preprocess};
+pub use shrunk::decode_shrunk;

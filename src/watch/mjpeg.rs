@@ -217,7 +217,7 @@ mod tests {
                     Err(other) => panic!("{other}"),
                 },
                 Ok(Step::Damaged(Error::BadStream { frame, .. })) => seen.push(format!("{frame}: damaged")),
-                Ok(Step::Damaged(other)) => panic!("{other}"),
+                Ok(Step::Damaged(other) | Step::Lost(other)) => panic!("{other}"),
                 Ok(Step::End) => return seen,
                 Err(error) => return [seen, vec![error.to_string()]].concat(),
             }

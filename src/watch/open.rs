@@ -1,90 +1,200 @@
 //! From the name of a source to the source.
 
-use super::{Folder, Mjpeg, Raw, RawFormat, Shot, Source, Step, Y4m};
+use super::config::Camera;
+use super::reopen::Reopen;
+#[cfg(all(target_os = "linux", feature = "v4l"))]
+use super::v4l::V4l;
+use super::{Folder, Mjpeg, Raw, RawFormat, Shot, Source, Step, Url, Y4m, http};
 use crate::error::{Error, Result};
+use serde::Deserialize;
 use std::fs::File;
 use std::io::{Cursor, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-/// Where a source is, and what its bytes are.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// A path; `None`: standard input.
-    pub path: Option<PathBuf>,
-    /// The bytes are raw frames. `None`: Y4M or MJPEG, whichever the first bytes say.
-    pub raw: Option<RawFormat>,
+/// Where a source is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Place {
+    /// Standard input.
+    #[default]
+    Stdin,
+    /// A file or a folder.
+    Path(PathBuf),
+    /// A camera of this machine, by the path of its node.
+    Device(PathBuf),
+    /// A stream of a network camera.
+    Url(Url),
 }
 
 impl FromStr for Place {
     type Err = Error;
 
-    /// `-` or a path.
+    /// `-`, `v4l:` with the path of a camera's node, an address with `http:`, or a path.
     fn from_str(text: &str) -> Result<Self> {
         if text == "-" {
-            return Ok(Place { path: None, raw: None });
+            return Ok(Place::Stdin);
+        }
+        if let Some(node) = text.strip_prefix("v4l:") {
+            return device(node);
+        }
+        if text.starts_with("http:") {
+            return text.parse().map(Place::Url);
         }
         let path = PathBuf::from(text);
-        if !path.exists() && text.contains(':') {
+        if let Some((scheme, _)) = text.split_once(':').filter(|_| !path.exists()) {
+            // The rest is not repeated: it may hold a password.
             return Err(Error::Usage(format!(
-                "source '{text}': devices and addresses are not read directly; pipe them in, such as \
-                 ffmpeg -i {text} -f yuv4mpegpipe - | ocellus watch --source -"
+                "addresses with '{scheme}:' are not read directly; pipe them in, such as \
+                 ffmpeg -i {scheme}:… -f yuv4mpegpipe - | ocellus watch --source -"
             )));
         }
-        Ok(Place { path: Some(path), raw: None })
+        Ok(Place::Path(path))
+    }
+}
+
+#[cfg(all(target_os = "linux", feature = "v4l"))]
+fn device(node: &str) -> Result<Place> {
+    match node.starts_with('/') {
+        true => Ok(Place::Device(node.into())),
+        false => Err(Error::Usage(format!(
+            "source 'v4l:{node}': a camera is named by its path, such as v4l:/dev/video0; `ocellus cameras` lists them"
+        ))),
+    }
+}
+
+#[cfg(not(all(target_os = "linux", feature = "v4l")))]
+fn device(node: &str) -> Result<Place> {
+    Err(Error::Usage(format!(
+        "source 'v4l:{node}': this program was built without cameras; build it on Linux with --features v4l"
+    )))
+}
+
+impl TryFrom<String> for Place {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+/// As it is written, without a password.
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Stdin => f.write_str("-"),
+            Place::Path(path) => path.display().fmt(f),
+            Place::Device(node) => write!(f, "v4l:{}", node.display()),
+            Place::Url(url) => url.fmt(f),
+        }
     }
 }
 
 impl Place {
     /// True for a folder or a file on a disk, which wait until they are read; false for what comes when it comes.
     pub fn is_stored(&self) -> bool {
-        self.path.as_ref().is_some_and(|path| path.is_dir() || path.is_file())
+        matches!(self, Place::Path(path) if path.is_dir() || path.is_file())
     }
 
     /// A short name: that of the file or folder, or `stdin`.
     pub fn name(&self) -> String {
-        let name = |path: &PathBuf| {
-            let absolute = path.canonicalize().unwrap_or_else(|_| path.clone());
-            absolute.file_stem().map_or("camera".into(), |name| name.to_string_lossy().into_owned())
-        };
-        self.path.as_ref().map_or("stdin".into(), name)
+        match self {
+            Place::Stdin => "stdin".into(),
+            Place::Path(path) => {
+                let absolute = path.canonicalize().unwrap_or_else(|_| path.clone());
+                absolute.file_stem().map_or("camera".into(), |name| name.to_string_lossy().into_owned())
+            }
+            Place::Url(url) => url.host.clone(),
+            Place::Device(node) => {
+                node.file_name().map_or("camera".into(), |name| name.to_string_lossy().into_owned())
+            }
+        }
     }
 }
 
-/// Opens the source. With `endless`, a stored one begins anew at its end; with `fps`, a stored one delivers that many
-/// frames in a second, as a camera would.
+/// Opens the source of a camera. Devices and addresses are opened when the first frame is wanted, and again whenever they
+/// are lost: what is not there yet may come.
 ///
 /// # Errors
-/// Nothing is there, or it is no source of a known kind; [`Error::Usage`] if `endless` or `fps` is asked of a
-/// stream that is not stored.
-pub fn open(place: &Place, endless: bool, fps: Option<f64>) -> Result<Box<dyn Source>> {
-    if !place.is_stored() && (endless || fps.is_some()) && place.path.as_ref().is_none_or(|p| p.exists()) {
-        return Err(Error::Usage(
-            "only files and folders can be looped or paced; a stream has its own pace".into(),
-        ));
+/// Nothing is there, or it is no source of a known kind; [`Error::Usage`] if a stream that is not stored is to be looped
+/// or paced.
+pub fn open(camera: &Camera) -> Result<Box<dyn Source>> {
+    check(camera)?;
+    let Camera { source, raw, .. } = camera;
+    match source {
+        Place::Device(_) | Place::Url(_) => {
+            let camera = camera.clone();
+            Ok(Box::new(Reopen::new(move || open_remote(&camera))))
+        }
+        Place::Stdin => of_stream(std::io::stdin(), "stdin", *raw),
+        Place::Path(path) => open_stored(path, camera),
     }
-    if place.raw.is_some() && place.path.as_ref().is_some_and(|path| path.is_dir()) {
-        return Err(Error::Usage("raw frames come from a file or a stream, not from a folder".into()));
+}
+
+/// Opens the source of a camera once, to see whether that is possible; standard input is left alone.
+///
+/// # Errors
+/// As [`open`]; and a device or an address cannot be opened now.
+pub fn probe(camera: &Camera) -> Result<()> {
+    check(camera)?;
+    match &camera.source {
+        Place::Stdin => Ok(()),
+        Place::Path(path) => open_path(path, camera.raw).map(drop),
+        Place::Device(_) | Place::Url(_) => open_remote(camera).map(drop),
     }
-    let once = open_once(place)?;
-    let source: Box<dyn Source> = match endless {
-        true => Box::new(Endless { place: place.clone(), once, before: 0, last: 0, usable: false }),
+}
+
+/// Refuses what a source cannot be asked for.
+fn check(camera: &Camera) -> Result<()> {
+    let Camera { source, raw, endless, fps, .. } = camera;
+    let usage = |what: &str| Err(Error::Usage(format!("{source}: {what}")));
+    match source {
+        // Opening it says best what is wrong.
+        Place::Path(path) if !path.exists() => Ok(()),
+        Place::Path(path) if path.is_dir() && raw.is_some() => {
+            usage("raw frames come from a file or a stream, not from a folder")
+        }
+        Place::Device(_) | Place::Url(_) if raw.is_some() => {
+            usage("only files and pipes can be raw; a device is asked for its format")
+        }
+        Place::Device(_) if *endless => usage("a device cannot be looped"),
+        Place::Device(_) => Ok(()),
+        _ if !source.is_stored() && (*endless || fps.is_some()) => {
+            usage("only files and folders can be looped or paced; a stream has its own pace")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn open_remote(camera: &Camera) -> Result<Box<dyn Source>> {
+    match &camera.source {
+        Place::Url(url) => Ok(Box::new(http::open(url)?)),
+        #[cfg(all(target_os = "linux", feature = "v4l"))]
+        Place::Device(node) => Ok(Box::new(V4l::open(node, camera)?)),
+        other => Err(Error::Usage(format!("{other} is neither an address nor a device of this machine"))),
+    }
+}
+
+fn open_stored(path: &Path, camera: &Camera) -> Result<Box<dyn Source>> {
+    let (path, raw) = (path.to_owned(), camera.raw);
+    let once = open_path(&path, raw)?;
+    let source: Box<dyn Source> = match camera.endless {
+        true => Box::new(Endless { path, raw, once, before: 0, last: 0, usable: false }),
         false => once,
     };
-    Ok(match fps {
-        Some(fps) => Box::new(Paced { source, period: Duration::from_secs_f64(1.0 / fps), due: None }),
+    Ok(match camera.fps {
+        Some(fps) => Box::new(Paced { source, period: fps.period(), due: None }),
         None => source,
     })
 }
 
-fn open_once(place: &Place) -> Result<Box<dyn Source>> {
-    let Some(path) = &place.path else { return of_stream(std::io::stdin(), "stdin", place.raw) };
+fn open_path(path: &Path, raw: Option<RawFormat>) -> Result<Box<dyn Source>> {
     if path.is_dir() {
         return Ok(Box::new(Folder::open(path)?));
     }
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    of_stream(file, &path.to_string_lossy(), place.raw)
+    of_stream(file, &path.to_string_lossy(), raw)
 }
 
 /// A stream of raw frames, or of the kind that its first two bytes show.
@@ -113,7 +223,8 @@ fn of_stream(
 
 /// A stored source that begins anew at its end.
 struct Endless {
-    place: Place,
+    path: PathBuf,
+    raw: Option<RawFormat>,
     once: Box<dyn Source>,
     /// Frames of the rounds before this one.
     before: u64,
@@ -130,10 +241,10 @@ impl Source for Endless {
                 Step::Frame(shot) => {
                     self.last = self.before + shot.number;
                     self.usable = true;
-                    return Ok(Step::Frame(Shot { number: self.last, ..shot }));
+                    return Ok(Step::Frame(Shot { number: self.last, scene: None, ..shot }));
                 }
                 Step::End if self.usable => {
-                    self.once = open_once(&self.place)?;
+                    self.once = open_path(&self.path, self.raw)?;
                     (self.before, self.usable) = (self.last, false);
                 }
                 other => return Ok(other),
@@ -183,13 +294,12 @@ mod tests {
     }
 
     #[test]
-    fn devices_and_addresses_are_refused_with_a_way() {
-        for text in ["v4l:/dev/video0", "rtsp://camera/stream"] {
-            let error = text.parse::<Place>().unwrap_err().to_string();
-            assert!(error.contains("ffmpeg") && error.contains(text), "{error}");
-        }
-        let stdin: Place = "-".parse().unwrap();
-        assert!(matches!(open(&stdin, true, None), Err(Error::Usage(_))));
-        assert!(matches!(open(&stdin, false, Some(5.0)), Err(Error::Usage(_))));
+    fn unknown_addresses_are_refused_with_a_way() {
+        let error = "rtsp://me:secret@camera/stream".parse::<Place>().unwrap_err().to_string();
+        assert!(error.contains("ffmpeg -i rtsp:") && !error.contains("secret"), "{error}");
+        let looped = Camera { endless: true, ..Camera::default() };
+        assert!(matches!(open(&looped), Err(Error::Usage(_))));
+        let paced = Camera { fps: Some("5".parse().unwrap()), ..Camera::default() };
+        assert!(matches!(open(&paced), Err(Error::Usage(_))));
     }
 }

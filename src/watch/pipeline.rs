@@ -1,153 +1,104 @@
 //! From capture to answer.
 
-use super::slot::Slot;
-use super::{Control, Picture, Shot, Source, Step};
-use crate::detect::{Detection, Names};
-use crate::detector::{Detector, Timing};
+use super::board::{Publisher, Report, State};
+use super::capture;
+use super::look::Look;
+use super::rules::Rules;
+use super::slot::{Feed, Slots, Taken};
+use super::snapshots::Snapshots;
+use super::{Control, Pulse, Source};
+use crate::detector::Detector;
 use crate::error::{Error, Result};
-use crate::image::Frame;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
-/// Which frames are looked at, and how many.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Pace {
+/// A camera to be watched.
+pub struct Lens {
+    /// Where its frames come from.
+    pub source: Box<dyn Source>,
     /// Every frame is looked at, and the source waits; otherwise the newest one, and the others are dropped.
     pub every: bool,
-    /// Least time from the start of one frame to that of the next.
-    pub period: Option<Duration>,
+    /// What may change while it runs.
+    pub rules: Arc<ArcSwap<Rules>>,
+    /// Where its results go.
+    pub publisher: Publisher,
 }
 
-/// What was found in one frame.
-#[derive(Debug)]
-pub struct Answer<'a> {
-    /// Number of the frame in its source, from 1.
-    pub number: u64,
-    /// The file, where each frame is one.
-    pub path: Option<&'a Path>,
-    /// When the frame was captured.
-    pub time: SystemTime,
-    /// From then until now.
-    pub latency: Duration,
-    /// The pixels.
-    pub frame: &'a Frame,
-    /// What was found, best first.
-    pub found: &'a [Detection],
-    /// Names of the classes.
-    pub names: &'a Names,
-    /// Time that the pixels took to become RGB.
-    pub decode: Duration,
-    /// Where the rest of the time went.
-    pub timing: Timing,
+/// What all cameras share, besides the detector.
+#[derive(Clone, Default)]
+pub struct Shared {
+    /// Ends the watch.
+    pub control: Control,
+    /// Beats while the watch is well.
+    pub pulse: Pulse,
+    /// Pictures of events, if they are wanted; may change while the watch runs.
+    pub snapshots: Arc<ArcSwapOption<Snapshots>>,
 }
 
-/// Looks at the frames of `source` until it ends, [`Control::stop`] is called or `answered` breaks. A damaged
-/// frame is counted and logged (the first, second, fourth, eighth, … of them).
+/// Looks at the frames of all cameras, with one detector, until all have ended, [`Control::stop`] is called or
+/// `answered` breaks. Cameras that have a frame take turns. A damaged frame is counted and logged (the first, second,
+/// fourth, eighth, … of them).
 ///
-/// The source is read on a thread of its own, which may outlive this call where it waits for a frame.
+/// Each source is read on a thread of its own, which may outlive this call where it waits for a frame.
 ///
 /// # Errors
-/// What the source or `answered` failed with.
+/// What `answered` failed with; or, when all cameras have ended, what the first source failed with. A camera that fails
+/// while others go on is logged.
 pub fn watch(
-    source: impl Source + 'static,
+    lenses: Vec<Lens>,
     detector: &mut Detector,
-    pace: Pace,
-    control: &Control,
-    mut answered: impl FnMut(&Answer) -> Result<ControlFlow<()>>,
+    shared: &Shared,
+    mut answered: impl FnMut(&Report) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
-    let slot = control.slot();
-    let feeder = Feeder(Arc::clone(&slot));
-    std::thread::Builder::new()
-        .name("capture".into())
-        .spawn(move || feeder.run(source, pace.every))
-        .map_err(|e| Error::io("capture thread", e))?;
-    // A copy, since what the detector finds borrows it.
-    let names = detector.names().clone();
-    while let Some(shot) = slot.take()? {
-        let start = Instant::now();
-        let flow = match look(shot, (&mut *detector, &names), &slot, &mut answered) {
-            Err(Failure::Damaged(error)) => {
-                damaged(&slot, &error);
-                ControlFlow::Continue(())
-            }
-            Err(Failure::Fatal(error)) => return Err(error),
-            Ok(flow) => flow,
-        };
-        if flow.is_break() {
-            break;
-        }
-        if let Some(period) = pace.period {
-            slot.rest_until(start + period);
-        }
-    }
-    Ok(())
-}
-
-enum Failure {
-    Damaged(Error),
-    Fatal(Error),
-}
-
-fn look(
-    shot: Shot,
-    (detector, names): (&mut Detector, &Names),
-    slot: &Slot,
-    answered: &mut impl FnMut(&Answer) -> Result<ControlFlow<()>>,
-) -> Result<ControlFlow<()>, Failure> {
-    let Shot { number, time, instant, picture } = shot;
-    let path = match &picture {
-        Picture::File(path) => Some(path.clone()),
-        _ => None,
-    };
-    let start = Instant::now();
-    let frame = picture.decode().map_err(Failure::Damaged)?;
-    let decode = start.elapsed();
-    let (found, timing) = detector.detect(&frame).map_err(Failure::Damaged)?;
-    let latency = instant.elapsed();
-    slot.change(|state| {
-        state.counts.frames += 1;
-        state.counts.latency += latency;
-    });
-    let path = path.as_deref();
-    let answer = Answer { number, path, time, latency, frame: &frame, found, names, decode, timing };
-    answered(&answer).map_err(Failure::Fatal)
-}
-
-fn damaged(slot: &Slot, error: &Error) {
-    let errors = slot.change(|state| {
-        state.counts.errors += 1;
-        state.counts.errors
-    });
-    // A camera that damages every frame for weeks fills no disk with messages.
-    if errors.is_power_of_two() {
-        log::warn!("{error} ({errors} so far)");
-    }
-}
-
-/// The capture thread. However it ends, the slot learns that nothing follows.
-struct Feeder(Arc<Slot>);
-
-impl Feeder {
-    fn run(self, mut source: impl Source, every: bool) {
-        loop {
-            match source.next_frame() {
-                Ok(Step::Frame(shot)) => {
-                    if !self.0.put(shot, every) {
-                        return;
+    let slots = shared.control.slots();
+    let mut looks = start(lenses, detector, slots)?;
+    let several = looks.len() > 1;
+    let mut failure = None;
+    loop {
+        match slots.take() {
+            Taken::Shot(lane, shot) => {
+                let begin = Instant::now();
+                let _busy = shared.pulse.busy();
+                let look = &mut looks[lane];
+                match look.at(shot, detector, shared.snapshots.load_full().as_deref()) {
+                    Ok(report) => {
+                        if answered(report)?.is_break() {
+                            return Ok(());
+                        }
                     }
+                    Err(error) => capture::damaged(look.panel(), &error),
                 }
-                Ok(Step::Damaged(error)) => damaged(&self.0, &error),
-                Ok(Step::End) => return self.0.end(Ok(())),
-                Err(error) => return self.0.end(Err(error)),
+                if let Some(period) = look.period() {
+                    slots.rest(lane, begin + period);
+                }
             }
+            Taken::Ended(lane, how) => {
+                let panel = looks[lane].panel();
+                let why = how.as_ref().err().map(Error::to_string).unwrap_or_default();
+                panel.set_state(State::Ended, &why);
+                if let Err(error) = how {
+                    if several {
+                        log::error!("camera '{}' has ended: {error}", panel.name());
+                    }
+                    failure.get_or_insert(error);
+                }
+            }
+            Taken::Over => return failure.map_or(Ok(()), Err),
         }
     }
 }
 
-impl Drop for Feeder {
-    fn drop(&mut self) {
-        self.0.end(Err(Error::Usage("the capture thread has failed; the message above says where".into())));
-    }
+/// Starts all captures.
+fn start(lenses: Vec<Lens>, detector: &Detector, slots: &Arc<Slots>) -> Result<Vec<Look>> {
+    // All slots are there before the first capture may end.
+    let lanes: Vec<_> = lenses.iter().map(|lens| slots.add(lens.every)).collect();
+    let start = |(lens, lane): (Lens, usize)| {
+        let Lens { source, every, rules, publisher } = lens;
+        let feed = Feed::new(slots, lane);
+        capture::start(source, feed, Arc::clone(publisher.panel()))?;
+        Ok(Look::new(publisher, rules, every, detector.names()))
+    };
+    lenses.into_iter().zip(lanes).map(start).collect()
 }

@@ -5,12 +5,14 @@ use super::yuv::{Chroma, Layout, Range, Yuv, check_extents};
 use super::{Picture, Shot, Source, Step};
 use crate::error::{Error, Result};
 use crate::image::Frame;
+use serde::Deserialize;
 use std::io::Read;
 use std::str::FromStr;
 
 /// What the bytes of a raw stream are: `yuv420:640x480` (BT.601, limited range), `yuvj420:640x480` (full range) or
 /// `rgb24:640x480`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct RawFormat {
     layout: Layout,
     pixels: Pixels,
@@ -29,6 +31,14 @@ impl RawFormat {
             Pixels::Yuv(_) => self.layout.bytes(),
             Pixels::Rgb => self.layout.width * self.layout.height * 3,
         }
+    }
+}
+
+impl TryFrom<String> for RawFormat {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
     }
 }
 

@@ -6,8 +6,8 @@
 //! FRAME⏎  …
 //! ```
 //!
-//! Source: yuv4mpeg(5) of mjpegtools; the comment `XCOLORRANGE` is ffmpeg's. 8-bit samples only. Frame rate,
-//! aspect and interlacing are not needed and not looked at.
+//! Source: yuv4mpeg(5) of mjpegtools; the comment `XCOLORRANGE` is ffmpeg's. 8-bit samples only. Aspect and
+//! interlacing are not needed and not looked at.
 
 use super::planes::Stream;
 use super::yuv::{Chroma, Layout, Range, Yuv};
@@ -15,12 +15,22 @@ use super::{Picture, Shot, Source, Step};
 use crate::error::Result;
 use crate::limits::VIDEO_LINE_BYTES_MAX;
 use std::io::{BufRead, BufReader, Read};
+use std::time::Duration;
+
+/// What the header says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Header {
+    layout: Layout,
+    range: Range,
+    /// Time from frame to frame.
+    period: Option<Duration>,
+}
 
 /// A Y4M stream.
 pub struct Y4m<R> {
     stream: Stream<BufReader<R>>,
     /// Known when the header has been read, with the first frame.
-    header: Option<(Layout, Range)>,
+    header: Option<Header>,
 }
 
 impl<R: Read> Y4m<R> {
@@ -46,32 +56,43 @@ impl<R: Read> Y4m<R> {
         }
     }
 
-    fn read_header(&mut self) -> Result<(Layout, Range)> {
+    fn read_header(&mut self) -> Result<Header> {
         let line = self.line()?.ok_or_else(|| self.stream.bad("the stream is empty"))?;
         parse_header(&line).map_err(|what| self.stream.bad(what))
     }
 }
 
-fn parse_header(line: &str) -> Result<(Layout, Range), String> {
+fn parse_header(line: &str) -> Result<Header, String> {
     let mut words = line.split(' ');
     if words.next() != Some("YUV4MPEG2") {
         return Err("the stream does not begin with YUV4MPEG2; Y4M comes from ffmpeg -f yuv4mpegpipe".into());
     }
     let (mut width, mut height, mut chroma, mut range) = (None, None, Chroma::C420, Range::Limited);
+    let mut period = None;
     let number = |text: &str| text.parse::<usize>().map_err(|_| format!("'{text}' is no size in pixels"));
     for word in words {
         match word.split_at_checked(1) {
             Some(("W", text)) => width = Some(number(text)?),
             Some(("H", text)) => height = Some(number(text)?),
+            Some(("F", text)) => period = parse_rate(text),
             Some(("C", text)) => chroma = parse_chroma(text)?,
             Some(("X", "COLORRANGE=FULL")) => range = Range::Full,
             _ => {}
         }
     }
     match (width, height) {
-        (Some(width), Some(height)) => Ok((Layout::new(width, height, chroma)?, range)),
+        (Some(width), Some(height)) => {
+            Ok(Header { layout: Layout::new(width, height, chroma)?, range, period })
+        }
         _ => Err("the header states no width (W) or height (H)".into()),
     }
+}
+
+/// Frames per second as `30000:1001`; `None` where it is unknown (`0:0`) or no rate.
+fn parse_rate(text: &str) -> Option<Duration> {
+    let (frames, seconds) = text.split_once(':')?;
+    let (frames, seconds) = (frames.parse::<u32>().ok()?, seconds.parse::<u32>().ok()?);
+    (frames > 0 && seconds > 0).then(|| Duration::from_secs_f64(f64::from(seconds) / f64::from(frames)))
 }
 
 /// The variants of 4:2:0 differ in where a sample of colour lies by half a pixel.
@@ -90,7 +111,7 @@ fn parse_chroma(name: &str) -> Result<Chroma, String> {
 
 impl<R: Read + Send> Source for Y4m<R> {
     fn next_frame(&mut self) -> Result<Step> {
-        let (layout, range) = match self.header {
+        let Header { layout, range, period } = match self.header {
             Some(header) => header,
             None => {
                 let header = self.read_header()?;
@@ -111,13 +132,24 @@ impl<R: Read + Send> Source for Y4m<R> {
         let got = bytes.len();
         let yuv = Yuv::with(layout, range, bytes);
         let yuv = yuv.ok_or_else(|| self.stream.truncated(got, layout.bytes()))?;
-        Ok(Step::Frame(Shot::now(self.stream.frame, Picture::Yuv(yuv))))
+        let number = self.stream.frame;
+        let scene = period.and_then(|period| period.checked_mul(u32::try_from(number).ok()?));
+        Ok(Step::Frame(Shot { scene, ..Shot::now(number, Picture::Yuv(yuv)) }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rates_are_periods_or_unknown() {
+        assert_eq!(parse_rate("25:1"), Some(Duration::from_millis(40)));
+        assert_eq!(parse_rate("30000:1001"), Some(Duration::from_nanos(33_366_667)));
+        for text in ["0:0", "25", "25:0", "-1:1", "99999999999:1", ""] {
+            assert_eq!(parse_rate(text), None, "{text}");
+        }
+    }
     use crate::error::Error;
 
     fn first(bytes: &[u8]) -> Result<Step> {

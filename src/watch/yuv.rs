@@ -128,7 +128,7 @@ impl Yuv {
 }
 
 /// The matrix in integers with 16 fractional bits.
-struct Matrix {
+pub(super) struct Matrix {
     black: i32,
     luma: i32,
     red_of_cr: i32,
@@ -138,7 +138,7 @@ struct Matrix {
 }
 
 impl Matrix {
-    fn of(range: Range) -> Self {
+    pub fn of(range: Range) -> Self {
         let (black, luma, colour) = match range {
             Range::Full => (0, 1.0, 1.0),
             Range::Limited => (16, 255.0 / 219.0, 255.0 / 224.0),
@@ -155,12 +155,12 @@ impl Matrix {
     }
 
     /// What the colour samples add to red, green and blue.
-    fn colour(&self, cb: u8, cr: u8) -> [i32; 3] {
+    pub fn colour(&self, cb: u8, cr: u8) -> [i32; 3] {
         let (cb, cr) = (i32::from(cb) - 128, i32::from(cr) - 128);
         [self.red_of_cr * cr, self.green_of_cb * cb + self.green_of_cr * cr, self.blue_of_cb * cb]
     }
 
-    fn pixel(&self, y: u8, colour: [i32; 3], out: &mut [u8]) {
+    pub fn pixel(&self, y: u8, colour: [i32; 3], out: &mut [u8]) {
         let y = self.luma * (i32::from(y) - self.black) + (1 << 15);
         for (out, colour) in out.iter_mut().zip(colour) {
             *out = ((y + colour) >> 16).clamp(0, 255) as u8;

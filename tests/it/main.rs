@@ -13,6 +13,10 @@ mod ncnn;
 mod network;
 mod onnx_bytes;
 mod program;
+#[cfg(any(feature = "mqtt", feature = "webhooks"))]
+mod publish;
+#[cfg(feature = "http")]
+mod serve;
 mod shared;
 mod style;
 mod temp_dir;
