@@ -152,7 +152,7 @@ fn quoted(word: &str) -> String {
 
 /// Now, to the minute.
 fn date() -> String {
-    let now = ocellus::watch::rfc3339(SystemTime::now());
+    let now = ocellus::watch::Stamp(SystemTime::now()).to_string();
     format!("{} {} UTC", &now[..10], &now[11..16])
 }
 
