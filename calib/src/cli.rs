@@ -10,6 +10,8 @@ mod report_page;
 mod select;
 mod sensitivity;
 mod table;
+#[cfg(feature = "train")]
+mod train;
 
 pub use compare::{CompareArgs, PrecisionName};
 pub use convert::{ConvertArgs, HeadsName};
@@ -20,6 +22,8 @@ pub use report_page::ReportArgs;
 pub use select::SelectArgs;
 pub use sensitivity::SensitivityArgs;
 pub use table::{MethodName, TableArgs};
+#[cfg(feature = "train")]
+pub use train::TrainArgs;
 
 use crate::dataset::classes::{Classes, MapEntry};
 use crate::dataset::{Dataset, Skipped, Source, read_names, read_results, write_results};
@@ -98,6 +102,13 @@ pub enum Command {
     /// Calibrates as `calib quantize` does and measures the float and the int8 model; it writes the page only.
     #[command(after_long_help = report_page::EXAMPLES)]
     Report(Box<ReportArgs>),
+    /// Train a detector from pictures with boxes, and write it as float ONNX.
+    ///
+    /// YOLOv5's way: its loss, mosaics, warming up and slowing down, averaged weights. Needs no GPU: the small networks
+    /// learn a thousand pictures in an hour or two on a few cores.
+    #[cfg(feature = "train")]
+    #[command(after_long_help = train::EXAMPLES)]
+    Train(Box<TrainArgs>),
 }
 
 const EVAL_EXAMPLES: &str = "\
@@ -194,6 +205,8 @@ pub fn run(cli: &Cli, out: &mut dyn Write) -> Result<()> {
         Command::Quantize(args) => quantize::run(args, out),
         Command::Sensitivity(args) => sensitivity::run(args, out),
         Command::Report(args) => report_page::run(args, out),
+        #[cfg(feature = "train")]
+        Command::Train(args) => train::run(args, out),
     }
 }
 

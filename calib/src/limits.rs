@@ -9,6 +9,8 @@ pub const JSON_FILE_BYTES_MAX: u64 = 2 << 30;
 pub const TEXT_FILE_BYTES_MAX: u64 = 8 << 20;
 /// Largest calibration table that is read, in bytes.
 pub const TABLE_FILE_BYTES_MAX: u64 = 64 << 20;
+/// Largest checkpoint of a training run that is read, in bytes.
+pub const CHECKPOINT_BYTES_MAX: u64 = 4 << 30;
 /// Most images of a data set.
 pub const IMAGES_MAX: usize = 2_000_000;
 /// Most annotations of a data set.
