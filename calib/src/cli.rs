@@ -16,6 +16,8 @@ mod select;
 mod sensitivity;
 mod shard;
 mod table;
+#[cfg(feature = "train")]
+mod train;
 mod winner;
 
 pub use anchors::AnchorsArgs;
@@ -34,6 +36,8 @@ pub use report_page::ReportArgs;
 pub use select::SelectArgs;
 pub use sensitivity::SensitivityArgs;
 pub use table::{MethodArgs, MethodName, TableArgs};
+#[cfg(feature = "train")]
+pub use train::TrainArgs;
 pub use winner::WinnerArgs;
 
 use crate::dataset::classes::Classes;
@@ -130,6 +134,13 @@ pub enum Command {
     /// boxes better.
     #[command(after_long_help = anchors::EXAMPLES)]
     Anchors(Box<AnchorsArgs>),
+    /// Train a detector from pictures with boxes, and write it as float ONNX.
+    ///
+    /// YOLOv5's way: its loss, mosaics, warming up and slowing down, averaged weights. Needs no GPU: the small networks
+    /// learn a thousand pictures in an hour or two on a few cores.
+    #[cfg(feature = "train")]
+    #[command(after_long_help = train::EXAMPLES)]
+    Train(Box<TrainArgs>),
 }
 
 const EVAL_EXAMPLES: &str = "\
@@ -211,6 +222,8 @@ pub fn run(cli: &Cli, out: &mut dyn Write) -> Result<()> {
         Command::Report(args) => report_page::run(args, out),
         Command::Dataset(args) => dataset::run(args, out),
         Command::Anchors(args) => anchors::run(args, out),
+        #[cfg(feature = "train")]
+        Command::Train(args) => train::run(args, out),
     }
 }
 

@@ -5,7 +5,8 @@
 //! precision, [`report`] prints it. `calib table` chooses the int8 scales of a float model from pictures:
 //! [`table`]. `calib quantize` makes the int8 model itself: [`quantize`] chooses, [`mod@write`] makes the files, [`page`]
 //! shows what was done. `calib convert` writes a float model in another format: [`convert`]. `calib compare` says what
-//! differs between two models: [`compare`]; `calib select` chooses among several: [`select`]. [`runtime`] is the
+//! differs between two models: [`compare`]; `calib select` chooses among several: [`select`]. With the feature `train`,
+//! `calib train` makes float models from pictures with boxes. [`runtime`] is the
 //! only place that knows how a model is opened.
 
 pub mod anchors;
@@ -29,6 +30,8 @@ pub mod runtime;
 pub mod select;
 pub mod share;
 pub mod table;
+#[cfg(feature = "train")]
+pub mod train;
 pub mod write;
 
 pub use error::{Error, Result};

@@ -15,6 +15,8 @@ pub const SHARD_FILE_BYTES_MAX: u64 = 128 << 20;
 pub const SHARDS_MAX: usize = 4096;
 /// Most numbers that a shard counts of a tensor; those of all shards together stay below 2⁶⁴.
 pub const SHARD_COUNT_MAX: u64 = 1 << 48;
+/// Largest checkpoint of a training run that is read, in bytes.
+pub const CHECKPOINT_BYTES_MAX: u64 = 4 << 30;
 /// Most images of a data set.
 pub const IMAGES_MAX: usize = 2_000_000;
 /// Most annotations of a data set.
