@@ -8,17 +8,22 @@
 //! differs between two models: [`compare`]; `calib select` chooses among several: [`select`]. [`runtime`] is the
 //! only place that knows how a model is opened.
 
+pub mod anchors;
+pub mod augment;
 pub mod cli;
 pub mod compare;
 pub mod convert;
 pub mod dataset;
 pub mod error;
 pub mod eval;
+pub mod hash;
 pub mod judge;
 pub mod limits;
+pub mod loader;
 pub mod metrics;
 pub mod page;
 pub mod quantize;
+pub mod random;
 pub mod report;
 pub mod runtime;
 pub mod select;

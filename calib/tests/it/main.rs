@@ -9,6 +9,8 @@ mod page;
 mod quantize;
 mod report;
 mod select;
+mod shards;
 mod table;
 mod temp_dir;
 mod tiny;
+mod training_data;
