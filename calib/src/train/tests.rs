@@ -66,7 +66,8 @@ fn few_pictures(count: usize, boxes_max: usize) -> Option<TrainingSet> {
 fn trainer(set: TrainingSet, size: usize, epochs: usize) -> (Trainer, State) {
     let architecture = Architecture { name: "v5lite-e".into(), classes: set.classes.len(), seed: 1 };
     let (network, weights) = architecture.network(size).unwrap();
-    let plain = Augment { mosaic: 0.0, scale: 0.0, translate: 0.0, hsv: [0.0; 3], flip: 0.0, ..Augment::default() };
+    let plain =
+        Augment { mosaic: 0.0, scale: 0.0, translate: 0.0, hsv: [0.0; 3], flip: 0.0, ..Augment::default() };
     let options =
         Options { size, batch: 8, augment: Some(plain.clone()), seed: 1, threads: 1, ..Options::default() };
     let validations = validations(&set);

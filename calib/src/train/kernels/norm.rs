@@ -184,6 +184,9 @@ impl Kernel for BiasAct {
                 });
             });
         });
-        [Some(dx), wanted.get(1).filter(|wanted| **wanted).map(|_| bias)].into_iter().take(inputs.len()).collect()
+        [Some(dx), wanted.get(1).filter(|wanted| **wanted).map(|_| bias)]
+            .into_iter()
+            .take(inputs.len())
+            .collect()
     }
 }

@@ -52,11 +52,9 @@ fn batch() -> Batch {
 #[test]
 fn losses_are_those_of_yolov5() {
     let (losses, _) = loss(&maps(), &batch(), &anchors(), Gains::of(SIZE, 2));
-    for (ours, theirs) in [
-        (losses.boxes, 0.145356154),
-        (losses.objectness, 0.044194227),
-        (losses.classes, 0.030375108),
-    ] {
+    for (ours, theirs) in
+        [(losses.boxes, 0.145356154), (losses.objectness, 0.044194227), (losses.classes, 0.030375108)]
+    {
         assert!((ours - theirs).abs() < 1e-6, "{ours} {theirs}");
     }
 }
@@ -88,7 +86,8 @@ fn gradients_are_those_of_differences() {
                 // difference has in it: `overlap` compares the terms one by one.
                 let (gains, exact, tolerance) =
                     if number < 4 { (boxes, of_boxes[at], 0.5) } else { (all, whole[at], 1e-3) };
-                let difference = (moved(level, at, 1e-2, &batch, gains) - moved(level, at, -1e-2, &batch, gains))
+                let difference = (moved(level, at, 1e-2, &batch, gains)
+                    - moved(level, at, -1e-2, &batch, gains))
                     / f64::from(2e-2f32);
                 let exact = f64::from(exact);
                 assert!(
