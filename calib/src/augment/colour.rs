@@ -28,10 +28,10 @@ fn shift_block(block: &mut [u8; 3 * BLOCK], [hue, saturation, value]: [f32; 3]) 
     for (at, pixel) in pixels.iter().enumerate() {
         (0..3).for_each(|channel| planes[channel][at] = f32::from(pixel[channel]));
     }
-    for at in 0..BLOCK {
-        let [h, s, v] = to_hsv([planes[0][at], planes[1][at], planes[2][at]]);
-        let changed = to_rgb([h + hue, (s * saturation).min(1.0), (v * value).min(255.0)]);
-        (0..3).for_each(|channel| planes[channel][at] = changed[channel]);
+    let [reds, greens, blues] = &mut planes;
+    for ((r, g), b) in reds.iter_mut().zip(greens).zip(blues) {
+        let [h, s, v] = to_hsv([*r, *g, *b]);
+        [*r, *g, *b] = to_rgb([h + hue, (s * saturation).min(1.0), (v * value).min(255.0)]);
     }
     for (at, pixel) in pixels.iter_mut().enumerate() {
         (0..3).for_each(|channel| pixel[channel] = (planes[channel][at] + 0.5) as i32 as u8);

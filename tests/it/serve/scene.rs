@@ -159,7 +159,7 @@ fn publish(publisher: &mut Publisher, stop: &AtomicBool) {
         };
         publisher.panel().counters().count_captured();
         publisher.panel().counters().count_answer(Duration::from_millis(24), &ms, false);
-        publisher.publish(&mut report, &mut frame);
+        publisher.publish(&report, &mut frame);
         std::thread::sleep(PERIOD);
     }
 }
