@@ -145,7 +145,7 @@ fn publish(publisher: &mut Publisher, stop: &AtomicBool) {
         let seen = Seen { class: "person".into(), class_id: 0, score: 0.9, bbox, track: Some(7) };
         let left =
             ZoneCount { name: "left".into(), inside: u64::from(x < 160), entered: 1 + number / 75, left: 0 };
-        let mut report = Report {
+        let report = Report {
             camera: "door".into(),
             frame: number,
             time: Stamp(SystemTime::now()),
