@@ -35,8 +35,8 @@ pub fn happen(publisher: &mut Publisher, track: u64) {
         snapshot: None,
     });
     let zone = ZoneCount { name: "door".into(), inside: 1, entered: track, left: track - 1 };
-    let mut report = Report { frame: track, zones: vec![zone], events: vec![event], ..Report::default() };
-    publisher.publish(&mut report, &mut ocellus::image::Frame::default());
+    let report = Report { frame: track, zones: vec![zone], events: vec![event], ..Report::default() };
+    publisher.publish(&report, &mut ocellus::image::Frame::default());
     publisher.panel().set_state(State::Running, "");
 }
 

@@ -145,7 +145,7 @@ fn publish(publisher: &mut Publisher, stop: &AtomicBool) {
         let seen = Seen { class: "person".into(), class_id: 0, score: 0.9, bbox, track: Some(7) };
         let left =
             ZoneCount { name: "left".into(), inside: u64::from(x < 160), entered: 1 + number / 75, left: 0 };
-        let mut report = Report {
+        let report = Report {
             camera: "door".into(),
             frame: number,
             time: Stamp(SystemTime::now()),
@@ -159,7 +159,7 @@ fn publish(publisher: &mut Publisher, stop: &AtomicBool) {
         };
         publisher.panel().counters().count_captured();
         publisher.panel().counters().count_answer(Duration::from_millis(24), &ms, false);
-        publisher.publish(&mut report, &mut frame);
+        publisher.publish(&report, &mut frame);
         std::thread::sleep(PERIOD);
     }
 }
