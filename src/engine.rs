@@ -8,7 +8,7 @@ pub use batch::Batch;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::kernels::isa::Isa;
-use crate::kernels::{Plane, PlaneMut, elementwise};
+use crate::kernels::{Plane, PlaneMut, Requantization, elementwise};
 use crate::limits::{ARENA_ALIGN, THREADS_MAX};
 use crate::memory::{Element, Memory};
 use crate::passes::{self, Grids};
@@ -47,6 +47,9 @@ pub struct EngineOptions {
     pub threads: usize,
     /// Instruction set of the kernels.
     pub isa: Isa,
+    /// How accumulators of convolutions and linear layers become codes. Sums, products, means and tables are the same
+    /// with either.
+    pub requantization: Requantization,
     /// Range of the picture's numbers after preprocessing; bounds the input's grid.
     pub input_range: (f32, f32),
     /// Whether tensors share memory when their lifetimes allow it. Only tests want `false`.
@@ -61,6 +64,7 @@ impl Default for EngineOptions {
             precision: Precision::Auto,
             threads: 1,
             isa: Isa::detect(),
+            requantization: Requantization::Float,
             input_range: (0.0, 1.0),
             reuse: true,
             raw_heads: true,
@@ -142,7 +146,8 @@ impl Engine {
             ));
         }
         let dynamic = options.precision == Precision::Dynamic;
-        let choices = plan::Options { isa: options.isa, reuse: options.reuse, dynamic };
+        let EngineOptions { isa, requantization, reuse, .. } = *options;
+        let choices = plan::Options { isa, requantization, reuse, dynamic };
         let plan = Plan::new(&graph, &grids, &choices)?;
         drop(graph);
         let pool = Pool::new(options.threads);

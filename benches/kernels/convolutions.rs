@@ -4,7 +4,7 @@ use crate::operands::{Tensor, noise, weights};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ocellus::kernels::conv::ConvI8;
 use ocellus::kernels::isa::Isa;
-use ocellus::kernels::{Epilogue, Filter, PlaneMut, Requant, Window, reference};
+use ocellus::kernels::{Epilogue, Filter, PlaneMut, Requant, Requantization, Window, reference};
 
 /// A convolution of a square image, padded so that stride 1 keeps its size.
 struct Layer {
@@ -104,7 +104,8 @@ fn convolution(isa: Isa, layer: &Layer, filter: &Filter<'_>, epilogue: Epilogue)
 fn codes(criterion: &mut Criterion, layer: &Layer) {
     with_filter(layer, |filter, multiplier, macs| {
         let window = &layer.window();
-        let requant = Requant { multiplier, zero_point: -20, lo: -20, hi: 127, table: None };
+        let method = Requantization::Float;
+        let requant = Requant { method, multiplier, zero_point: -20, lo: -20, hi: 127, table: None };
         let (rows, pixels) = (0..window.output[0], window.output.iter().product());
         let src = Tensor::new(layer.side * layer.side, layer.inputs).filled(noise(2));
         let mut expected = Tensor::new(pixels, filter.out_channels);

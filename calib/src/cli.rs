@@ -1,28 +1,47 @@
 //! The command line of `calib`: arguments, what they mean, and the run.
 
+mod anchors;
 mod calibrating;
 mod compare;
 mod convert;
+mod data;
+mod dataset;
+mod flags;
 mod measuring;
+mod merge;
 mod preprocess;
 mod quantize;
 mod report_page;
 mod select;
 mod sensitivity;
+mod shard;
 mod table;
+#[cfg(feature = "train")]
+mod train;
+mod winner;
 
+pub use anchors::AnchorsArgs;
 pub use compare::{CompareArgs, PrecisionName};
 pub use convert::{ConvertArgs, HeadsName};
+pub use data::{DataArgs, PartName};
+pub use dataset::{
+    ConvertArgs as DatasetConvertArgs, DatasetArgs, DatasetCommand, PreviewArgs, SplitArgs, StatsArgs,
+};
+pub use flags::{EvalSetArgs, PicturesArgs, RunArgs};
 pub use measuring::AnnotatedArgs;
+pub use merge::MergeArgs;
 pub use preprocess::PreprocessArgs;
 pub use quantize::QuantizeArgs;
 pub use report_page::ReportArgs;
 pub use select::SelectArgs;
 pub use sensitivity::SensitivityArgs;
-pub use table::{MethodName, TableArgs};
+pub use table::{MethodArgs, MethodName, TableArgs};
+#[cfg(feature = "train")]
+pub use train::TrainArgs;
+pub use winner::WinnerArgs;
 
-use crate::dataset::classes::{Classes, MapEntry};
-use crate::dataset::{Dataset, Skipped, Source, read_names, read_results, write_results};
+use crate::dataset::classes::Classes;
+use crate::dataset::{Dataset, Skipped, read_results, write_results};
 use crate::error::{Error, Result};
 use crate::eval::{self, Detected};
 use crate::report::{Report, class_rows};
@@ -30,8 +49,9 @@ use crate::runtime::{self, Engine, ModelOptions, Precision};
 use crate::share::cores;
 use crate::write::save::check_target;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use flags::check_share;
 use indicatif::{ProgressBar, ProgressStyle};
-use ocellus::limits::{CANDIDATES_MAX, INPUT_SIDE_MAX, INPUT_SIDE_MIN, THREADS_MAX};
+use ocellus::limits::CANDIDATES_MAX;
 use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -63,6 +83,11 @@ pub enum Command {
     /// the weights get a scale per output channel.
     #[command(after_long_help = table::EXAMPLES)]
     Table(Box<TableArgs>),
+    /// Make a calibration table of the shards that `calib table --shard` has made on several machines.
+    ///
+    /// The result is that of one run over all pictures.
+    #[command(after_long_help = merge::EXAMPLES)]
+    Merge(MergeArgs),
     /// Write a float model in the other format, ONNX or ncnn, simplified and checked against the input.
     ///
     /// What the runtime folds is folded: batch normalization and activations into their convolutions, channel
@@ -78,7 +103,8 @@ pub enum Command {
     Compare(Box<CompareArgs>),
     /// Choose the most accurate of several models within bounds of time and size.
     ///
-    /// Measures each as `calib eval` does, its time of inference, and the bytes of its files.
+    /// Measures each as `calib eval` does, its time of inference, and the bytes of its files; with --quantize the best
+    /// one is then made int8.
     #[command(after_long_help = select::EXAMPLES)]
     Select(Box<SelectArgs>),
     /// Make the int8 model of a float model: QDQ ONNX, or ncnn's int8.
@@ -99,6 +125,22 @@ pub enum Command {
     /// Calibrates as `calib quantize` does and measures the float and the int8 model; it writes the page only.
     #[command(after_long_help = report_page::EXAMPLES)]
     Report(Box<ReportArgs>),
+    /// Check, count, convert, split or draw annotated pictures.
+    #[command(after_long_help = dataset::EXAMPLES)]
+    Dataset(Box<DatasetArgs>),
+    /// Choose anchors for the boxes of a data set.
+    ///
+    /// Clusters of the boxes' widths and heights (k-means), then a thousand random changes of which those stay that serve the
+    /// boxes better.
+    #[command(after_long_help = anchors::EXAMPLES)]
+    Anchors(Box<AnchorsArgs>),
+    /// Train a detector from pictures with boxes, and write it as float ONNX.
+    ///
+    /// YOLOv5's way: its loss, mosaics, warming up and slowing down, averaged weights. Needs no GPU: the small networks
+    /// learn a thousand pictures in an hour or two on a few cores.
+    #[cfg(feature = "train")]
+    #[command(after_long_help = train::EXAMPLES)]
+    Train(Box<TrainArgs>),
 }
 
 const EVAL_EXAMPLES: &str = "\
@@ -125,24 +167,18 @@ pub struct EvalArgs {
     /// Score this COCO result file instead of running a model.
     #[arg(long, value_name = "JSON", conflicts_with_all = ["model", "detections"])]
     pub from_detections: Option<PathBuf>,
-    /// COCO annotation file, or YOLO folder.
-    #[arg(long, value_name = "JSON|DIR")]
-    pub annotations: PathBuf,
-    /// Folder of the pictures [default: the annotation file's; in a YOLO folder images/].
-    #[arg(long, value_name = "DIR")]
-    pub images: Option<PathBuf>,
+    /// The annotated pictures.
+    #[command(flatten)]
+    pub dataset: EvalSetArgs,
     /// Engine that runs the model.
     #[arg(long, value_enum, default_value_t = Engine::Native)]
     pub engine: Engine,
     /// Arithmetic of the model.
     #[arg(long, value_enum, default_value_t = Precision::Auto)]
     pub precision: Precision,
-    /// Side of the model's input in pixels [default: what the model says].
-    #[arg(long, value_name = "PIXELS")]
-    pub size: Option<usize>,
-    /// Evaluate only the first N images, by id.
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
+    /// Input size, threads and preprocessing.
+    #[command(flatten)]
+    pub run: RunArgs,
     /// Drop boxes below this score.
     #[arg(long, default_value_t = 0.001)]
     pub score: f32,
@@ -152,24 +188,12 @@ pub struct EvalArgs {
     /// Most boxes per picture.
     #[arg(long, value_name = "N", default_value_t = 300)]
     pub max_det: usize,
-    /// Worker threads [default: one per core].
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
     /// Instruction set to use [default: $OCELLUS_ISA, else the best that this machine has].
     #[arg(long, value_name = "NAME")]
     pub isa: Option<String>,
-    /// Class names, one per line: of the model, and of a YOLO folder without data.yaml.
-    #[arg(long, value_name = "FILE")]
-    pub names: Option<PathBuf>,
-    /// Which class of the data is which class of the model; others are matched by equal name.
-    #[arg(long, value_name = "DATA=MODEL", value_delimiter = ',')]
-    pub class_map: Vec<MapEntry>,
     /// Write the detections to this file, in COCO's result format.
     #[arg(long, value_name = "JSON")]
     pub detections: Option<PathBuf>,
-    /// How pictures are prepared.
-    #[command(flatten)]
-    pub preprocess: PreprocessArgs,
     /// Form of the report on standard output.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -189,24 +213,23 @@ pub fn run(cli: &Cli, out: &mut dyn Write) -> Result<()> {
     match &cli.command {
         Command::Eval(args) => eval(args, out),
         Command::Table(args) => table::run(args, out),
+        Command::Merge(args) => merge::run(args, out),
         Command::Convert(args) => convert::run(args, out),
         Command::Select(args) => select::run(args, out),
         Command::Compare(args) => compare::run(args, out),
         Command::Quantize(args) => quantize::run(args, out),
         Command::Sensitivity(args) => sensitivity::run(args, out),
         Command::Report(args) => report_page::run(args, out),
+        Command::Dataset(args) => dataset::run(args, out),
+        Command::Anchors(args) => anchors::run(args, out),
+        #[cfg(feature = "train")]
+        Command::Train(args) => train::run(args, out),
     }
 }
 
 fn eval(args: &EvalArgs, out: &mut dyn Write) -> Result<()> {
     check(args)?;
-    let names = args.names.as_deref().map(read_names).transpose()?;
-    let dataset = Dataset::open(Source {
-        annotations: &args.annotations,
-        images: args.images.as_deref(),
-        names: names.as_deref(),
-        limit: args.limit,
-    })?;
+    let (dataset, names) = args.dataset.open()?;
     let report = match (&args.from_detections, &args.model) {
         (Some(path), _) => score_file(args, path, &dataset)?,
         (None, Some(model)) => measure(args, &model_options(args, model, names), &dataset)?,
@@ -234,6 +257,11 @@ fn print(
             serde_json::to_string_pretty(report).map_err(|e| Error::io("standard output", e.into()))? + "\n"
         }
     };
+    say(out, &text)
+}
+
+/// Prints text.
+fn say(out: &mut dyn Write, text: &str) -> Result<()> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever closed the pipe has read enough.
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("standard output", e)),
@@ -253,15 +281,11 @@ fn within(flag: &str, value: Option<usize>, low: usize, high: usize) -> Result<(
 
 /// Refuses what could only fail after a long run.
 fn check(args: &EvalArgs) -> Result<()> {
-    within("size", args.size, INPUT_SIDE_MIN, INPUT_SIDE_MAX)?;
-    within("limit", args.limit, 1, usize::MAX)?;
+    args.dataset.check()?;
+    args.run.check()?;
     within("max-det", Some(args.max_det), 1, CANDIDATES_MAX)?;
-    within("threads", args.threads, 1, THREADS_MAX)?;
-    for (flag, value) in [("score", args.score), ("iou", args.iou)] {
-        if !(0.0..=1.0).contains(&value) {
-            return Err(Error::Usage(format!("--{flag} {value}: must be 0 to 1")));
-        }
-    }
+    check_share("score", args.score.into())?;
+    check_share("iou", args.iou.into())?;
     args.detections.as_deref().map_or(Ok(()), |path| check_target("--detections", path))
 }
 
@@ -270,21 +294,21 @@ fn model_options(args: &EvalArgs, model: &Path, names: Option<Vec<String>>) -> M
         model: model.to_owned(),
         engine: args.engine,
         precision: args.precision,
-        side: args.size,
+        side: args.run.size,
         score_min: args.score,
         iou_max: args.iou,
         detections_max: args.max_det,
-        threads: args.threads,
+        threads: args.run.threads,
         isa: args.isa.clone(),
         names,
-        preprocess: args.preprocess.entries(),
+        preprocess: args.run.preprocess.entries(),
     }
 }
 
 /// Scores an existing result file.
 fn score_file(args: &EvalArgs, path: &Path, dataset: &Dataset) -> Result<Report> {
-    let classes = Classes::of_data_alone(&dataset.categories, &args.class_map)?;
-    let results = read_results(path, dataset, args.limit.is_some())?;
+    let classes = Classes::of_data_alone(&dataset.categories, &args.dataset.class_map)?;
+    let results = read_results(path, dataset, args.dataset.limit.is_some())?;
     let boxes = eval::boxes_of(dataset, &classes, &results);
     let detected = Detected { boxes, ..Detected::default() };
     let report = report(dataset, classes, detected);
@@ -296,9 +320,9 @@ fn measure(args: &EvalArgs, options: &ModelOptions, dataset: &Dataset) -> Result
     dataset.check_pictures_exist()?;
     // Whole pictures are shared among the threads, not the steps of one.
     let options = ModelOptions { threads: Some(1), ..options.clone() };
-    let threads = args.threads.unwrap_or_else(cores).min(dataset.images.len());
+    let threads = args.run.threads.unwrap_or_else(cores).min(dataset.images.len());
     let detector = runtime::open(&options)?;
-    let classes = Classes::join(&dataset.categories, detector.class_names(), &args.class_map)?;
+    let classes = Classes::join(&dataset.categories, detector.class_names(), &args.dataset.class_map)?;
     let (precision, size) = (detector.precision().to_owned(), detector.input_side());
     drop(detector);
     let bar = bar_of(dataset.images.len());

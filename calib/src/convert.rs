@@ -9,7 +9,7 @@ pub use metadata::{Set, flags_for, merged, names_entry};
 pub use report::{Conversion, FileSize, OpCount};
 
 use crate::error::{Error, Result};
-use crate::runtime::network::{Network, NetworkOptions, at_other_size, size_of};
+use crate::runtime::network::{Network, NetworkOptions, at_other_size, files_named, size_of};
 use crate::write::ncnn::{NcnnOptions, ncnn};
 use crate::write::onnx::{OnnxOptions, onnx};
 use crate::write::save::{check_target, save};
@@ -135,18 +135,6 @@ fn targets(options: &ConvertOptions) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(targets)
-}
-
-/// The files of a model: of ncnn the weights as well.
-pub(crate) fn files_named(model: &Path) -> Vec<PathBuf> {
-    let name = model.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    match &name {
-        name if name.ends_with(".param.bin") => {
-            vec![model.to_owned(), model.with_extension("").with_extension("bin")]
-        }
-        name if name.ends_with(".param") => vec![model.to_owned(), model.with_extension("bin")],
-        _ => vec![model.to_owned()],
-    }
 }
 
 /// The files of a model and how large they are.

@@ -27,6 +27,14 @@ pub enum Error {
         /// What was expected and what was seen.
         what: String,
     },
+    /// Several things in annotations are broken.
+    #[error("{count} faults in the data; correct them, or leave out what is faulty with --skip-bad:{listed}")]
+    Faults {
+        /// How many.
+        count: usize,
+        /// A line for each, begun by a line break.
+        listed: String,
+    },
     /// The caller asked for something impossible.
     #[error("{0}")]
     Usage(String),

@@ -1,7 +1,9 @@
 //! Which of several models is the best within bounds of time and size.
 
+use crate::convert::FileSize;
 use crate::error::{Error, Result};
 use crate::metrics::Summary;
+use crate::quantize::summary::Accuracy;
 use serde::Serialize;
 use std::cmp::Ordering;
 use std::fmt::Write;
@@ -23,6 +25,15 @@ pub enum Metric {
 }
 
 impl Metric {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::Map => "mAP",
+            Metric::Map50 => "mAP50",
+            Metric::ApSmall => "AP small",
+        }
+    }
+
     /// The number; `None` where the data has no such objects.
     pub fn of(self, summary: &Summary) -> Option<f64> {
         match self {
@@ -84,6 +95,23 @@ pub struct Selection {
     pub images: usize,
     /// The best model within the bounds; `null` where all break one.
     pub best: Option<String>,
+    /// Its int8 model, where one was asked for.
+    pub quantized: Option<Quantized>,
+}
+
+/// The int8 model of the best one.
+#[derive(Clone, Debug, Serialize)]
+pub struct Quantized {
+    /// Files written.
+    pub files: Vec<FileSize>,
+    /// Pictures that calibrated.
+    pub images: usize,
+    /// Signal to noise of its outputs beside those of the float model, in decibels.
+    pub outputs_db: Option<f64>,
+    /// Accuracy of the float and the int8 model.
+    pub accuracy: Accuracy,
+    /// What may be wrong.
+    pub warnings: Vec<String>,
 }
 
 impl Selection {
@@ -94,8 +122,14 @@ impl Selection {
             let by_metric = metric.of(&b.summary).partial_cmp(&metric.of(&a.summary));
             by_metric.unwrap_or(Ordering::Equal).then(a.bytes.cmp(&b.bytes))
         });
-        let best = models.iter().find(|model| model.breaks.is_empty()).map(|model| model.model.clone());
-        Selection { metric, models, broken, images: 0, best }
+        let mut made = Selection { metric, models, broken, images: 0, best: None, quantized: None };
+        made.best = made.winner().map(|model| model.model.clone());
+        made
+    }
+
+    /// The best model within the bounds.
+    pub fn winner(&self) -> Option<&Candidate> {
+        self.models.iter().find(|model| model.breaks.is_empty())
     }
 
     /// Refuses a selection without a best model.
@@ -112,7 +146,7 @@ impl Selection {
         }
     }
 
-    /// A table, and the best model's path on the last line.
+    /// A table, and on the last line the path of the best model, or of its int8 model.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         let widest = self.models.iter().map(|model| model.model.chars().count()).max();
@@ -142,6 +176,11 @@ impl Selection {
         text.push('\n');
         if let Some(best) = &self.best {
             let _ = writeln!(text, "{best}");
+        }
+        if let Some(Quantized { files, accuracy, .. }) = &self.quantized {
+            let [float, int8] = [accuracy.float, accuracy.int8].map(|of| cell(self.metric.of(&of)));
+            let _ = writeln!(text, " in int8: {} {int8}, float {float}", self.metric.name());
+            let _ = writeln!(text, "{}", files.first().map_or("", |file| file.path.as_str()));
         }
         text
     }

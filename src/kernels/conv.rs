@@ -6,7 +6,7 @@ use super::isa::Isa;
 use super::job::{Job, Output};
 use super::lines::Lines;
 use super::packed::{Matrix, Packed, widest};
-use super::{Epilogue, Filter, Plane, PlaneMut, Window};
+use super::{Epilogue, Filter, Plane, PlaneMut, Requantization, Window};
 use crate::limits::CHANNEL_GROUP;
 use std::ops::Range;
 
@@ -57,7 +57,10 @@ impl ConvI8 {
     ) -> Self {
         let places = places(runs);
         let groups = window.kernel[1] * places.len() / CHANNEL_GROUP;
-        let kernels = arch::dense_kernels(isa, window.output[0] * window.output[1], groups);
+        let kernels = match epilogue.method() {
+            Requantization::Float => arch::dense_kernels(isa, window.output[0] * window.output[1], groups),
+            Requantization::Fixed => arch::fixed_kernels(),
+        };
         let (inputs, taps) = (filter.in_channels, window.kernel[0] * window.kernel[1]);
         check(&window, filter, taps * inputs);
         assert!(runs.len() <= RUNS_MAX && !runs.contains(&0) && runs.iter().sum::<usize>() == inputs);
@@ -98,7 +101,10 @@ impl ConvI8 {
     /// # Panics
     /// As [`ConvI8::new`], or the numbers of input and output channels differ.
     pub fn depthwise(isa: Isa, window: Window, filter: &Filter<'_>, epilogue: Epilogue) -> Self {
-        let kernels = arch::kernels(isa);
+        let kernels = match epilogue.method() {
+            Requantization::Float => arch::kernels(isa),
+            Requantization::Fixed => arch::fixed_kernels(),
+        };
         let ([rows, columns], channels) = (window.kernel, filter.out_channels);
         check(&window, filter, rows * columns);
         assert_eq!(filter.in_channels, channels);
@@ -256,7 +262,9 @@ fn check(window: &Window, filter: &Filter<'_>, per_output: usize) {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{Case, case, isas};
-    use super::super::{CodeRange, Epilogue, Filter, Plane, PlaneMut, Requant, Window, reference};
+    use super::super::{
+        CodeRange, Epilogue, Filter, Plane, PlaneMut, Requant, Requantization, Window, reference,
+    };
     use super::{ConvI8, RUNS_MAX};
     use proptest::prelude::*;
 
@@ -364,8 +372,9 @@ mod tests {
         let window = Window { input: one, output: one, kernel: one, stride: one, dilation: one, pad: [0, 0] };
         for multiplier in [1.0, 0.5, 1e-9, -0.5, 3e38, -3e38, f32::MIN_POSITIVE, 0.0] {
             for (zero_point, lo, hi) in [(0, -128, 127), (-128, -128, 127), (127, -128, 127), (-3, 5, 5)] {
-                let requant =
-                    Requant { multiplier: vec![multiplier; channels], zero_point, lo, hi, table: None };
+                let method = Requantization::Float;
+                let multipliers = vec![multiplier; channels];
+                let requant = Requant { method, multiplier: multipliers, zero_point, lo, hi, table: None };
                 let range = CodeRange { zero_point, lo, hi };
                 let expected: Vec<i8> =
                     bias.iter().map(|&acc| reference::requantize(acc, multiplier, range)).collect();

@@ -148,10 +148,23 @@ pub struct Mul {
     pub table: Option<Box<[i8; 256]>>,
 }
 
+/// How the accumulators of convolutions and linear layers become codes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Requantization {
+    /// One multiplication in `f32`, half to even: [`reference::requantize`].
+    #[default]
+    Float,
+    /// Integers alone, as hardware without floating point does it: [`reference::fixed`]. On every instruction set the
+    /// scalar kernels compute so; it is for comparing with such hardware, not for speed.
+    Fixed,
+}
+
 /// From an `i32` accumulator to a code: `clamp(round_half_even(acc · multiplier) + zero_point, lo, hi)`,
 /// then `table[code + 128]` where there is a table.
 #[derive(Clone, Debug)]
 pub struct Requant {
+    /// How the product with the multiplier is rounded.
+    pub method: Requantization,
     /// Per output channel: input scale · weight scale / output scale. Finite.
     pub multiplier: Vec<f32>,
     /// Code of zero in the output (of the table's input, where there is a table).
@@ -181,6 +194,14 @@ pub enum Epilogue {
 }
 
 impl Epilogue {
+    /// How accumulators become codes, if they do.
+    fn method(&self) -> Requantization {
+        match self {
+            Epilogue::Codes(requant) => requant.method,
+            Epilogue::Reals(_) => Requantization::Float,
+        }
+    }
+
     /// The multipliers, after a check that there is one per channel and that codes have a range.
     ///
     /// # Panics

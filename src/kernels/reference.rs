@@ -6,8 +6,10 @@
 //!
 //! Slices too short for the shapes panic, as everywhere in Rust.
 
+pub mod fixed;
+
 use super::collect::Channels;
-use super::{Add, Average, CodeRange, Filter, Mul, Plane, PlaneMut, Requant, Window};
+use super::{Add, Average, CodeRange, Filter, Mul, Plane, PlaneMut, Requant, Requantization, Window};
 use crate::tensor::Quant;
 use std::ops::Range;
 
@@ -98,7 +100,11 @@ fn codes(
     visit_pixels(window, rows, |pixel, at| {
         for c in 0..filter.out_channels {
             let acc = accumulate(window, filter, src, at, c);
-            let code = requantize(acc, requant.multiplier[c], requant.range());
+            let (multiplier, range) = (requant.multiplier[c], requant.range());
+            let code = match requant.method {
+                Requantization::Float => requantize(acc, multiplier, range),
+                Requantization::Fixed => fixed::requantize(acc, multiplier.into(), range),
+            };
             dst.data[pixel * dst.pitch + c] = look_up(requant.table.as_deref(), code);
         }
     });
@@ -376,7 +382,14 @@ mod tests {
         let (window, src) = (window([2, 2], [2, 2], [3, 3], 1, 1), [11, 12, 13, 14]);
         let filter =
             Filter { in_channels: 1, out_channels: 1, zero_point: 10, weights: &[1; 9], bias: &[100] };
-        let requant = Requant { multiplier: vec![1.0], zero_point: 0, lo: -128, hi: 127, table: None };
+        let requant = Requant {
+            method: Requantization::Float,
+            multiplier: vec![1.0],
+            zero_point: 0,
+            lo: -128,
+            hi: 127,
+            table: None,
+        };
         let all = codes(4, |dst| conv_codes((&window, &filter, &requant), plane(&src), dst, 0..2));
         assert_eq!(all, [110; 4]);
         // Only the corner at the top left of the kernel: the last output sees the first input.
@@ -407,7 +420,14 @@ mod tests {
         table[(128 + 7) as usize] = 42;
         let window = window([1, 1], [1, 1], [1, 1], 1, 0);
         let filter = Filter { in_channels: 1, out_channels: 1, zero_point: 0, weights: &[1], bias: &[0] };
-        let requant = Requant { multiplier: vec![1.0], zero_point: 0, lo: 0, hi: 7, table: Some(table) };
+        let requant = Requant {
+            method: Requantization::Float,
+            multiplier: vec![1.0],
+            zero_point: 0,
+            lo: 0,
+            hi: 7,
+            table: Some(table),
+        };
         let out = codes(1, |dst| conv_codes((&window, &filter, &requant), plane(&[100]), dst, 0..1));
         assert_eq!(out, [42]);
     }

@@ -1,7 +1,7 @@
 //! What the tests of the kernels share: random cases, and the instruction sets to run them on.
 
 use super::isa::Isa;
-use super::{CodeRange, Filter, Plane, PlaneMut, Requant, Window};
+use super::{CodeRange, Filter, Plane, PlaneMut, Requant, Requantization, Window};
 use crate::limits::CHANNEL_GROUP;
 use proptest::prelude::*;
 use std::fmt::Debug;
@@ -212,9 +212,10 @@ pub(super) fn case(depthwise: bool) -> impl Strategy<Value = Case> {
     let small = (1..=9usize, 1..=20usize)
         .prop_map(move |(inputs, outputs)| [inputs, if depthwise { inputs } else { outputs }]);
     let shape = (window(6), prop_oneof![channels, small], 0..9usize, 0..9usize, any::<u64>());
-    let numbers = (code(), any::<bool>(), multiplier(), range(), table());
+    let method = prop_oneof![3 => Just(Requantization::Float), 1 => Just(Requantization::Fixed)];
+    let numbers = (code(), any::<bool>(), multiplier(), range(), table(), method);
     (shape, numbers).prop_map(move |((window, channels, src_gap, gap, seed), numbers)| {
-        let (zero_point, extreme, multiplier, range, table) = numbers;
+        let (zero_point, extreme, multiplier, range, table, method) = numbers;
         let taps = window.kernel[0] * window.kernel[1];
         let weights = taps * channels[1] * if depthwise { 1 } else { channels[0] };
         let weights = noise(seed ^ 1, weights).into_iter().map(|w| match extreme {
@@ -235,6 +236,7 @@ pub(super) fn case(depthwise: bool) -> impl Strategy<Value = Case> {
             weights: weights.collect(),
             bias: noise(seed ^ 2, channels[1]).into_iter().map(wide).collect(),
             requant: Requant {
+                method,
                 multiplier: (0..channels[1]).map(|c| multiplier * (1.0 + c as f32 / 64.0)).collect(),
                 zero_point: range.zero_point,
                 lo: range.lo,

@@ -98,6 +98,7 @@ fn quantized(p: &Planner, at: usize, node: &Node, activation: Option<Unary>) -> 
             let Tail { grid, range, table } = tail(fused.or(activation), before, out);
             let CodeRange { zero_point, lo, hi } = range;
             Epilogue::Codes(Requant {
+                method: p.options.requantization,
                 multiplier: multiplier(f64::from(grid.scale))?,
                 zero_point,
                 lo,

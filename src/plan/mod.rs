@@ -20,6 +20,7 @@ pub use lower::lower;
 pub use step::{Part, Run, Step, Work};
 
 use crate::graph::Graph;
+use crate::kernels::Requantization;
 use crate::kernels::isa::Isa;
 use crate::limits::ARENA_ALIGN;
 use crate::tensor::{DType, Quant, Shape};
@@ -123,6 +124,8 @@ pub struct Port {
 pub struct Options {
     /// Instruction set of the kernels.
     pub isa: Isa,
+    /// How accumulators become codes.
+    pub requantization: Requantization,
     /// Whether buffers share bytes when their lifetimes allow it.
     pub reuse: bool,
     /// Whether float convolutions and linear layers quantize their operand in each run.

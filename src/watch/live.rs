@@ -59,7 +59,7 @@ impl Live {
     /// are written from now on.
     ///
     /// # Errors
-    /// [`Error::Usage`]: a value does not fit the model; or the folder of snapshots cannot be used.
+    /// [`Error::Usage`]: a value does not fit the model.
     pub fn new(config: Config, path: Option<PathBuf>, overrides: Overrides, names: &Names) -> Result<Self> {
         let rules = all_rules(&config, names)?;
         let snapshots = config.snapshots.as_ref().map(|s| Snapshots::start(s, names)).transpose()?;

@@ -38,18 +38,25 @@ struct Job {
 }
 
 impl Snapshots {
-    /// Makes the folder, and removes the oldest pictures in it where they are too large together.
+    /// The folder is used, and made if it must be, with the first picture: it may be on a disk that comes later.
     ///
     /// # Errors
-    /// [`Error::Io`]: the folder cannot be made or read.
+    /// [`Error::Io`]: the system gives no thread.
     pub fn start(config: &config::Snapshots, names: &Names) -> Result<Self> {
-        let shelf = Shelf::open(&config.folder, config.max_mb.bytes())?;
         let (jobs, queue) = bounded(WAITING_MAX);
-        let names = names.clone();
+        let (names, place) = (names.clone(), config.clone());
         let thread = std::thread::Builder::new().name("snapshots".into());
-        let thread = thread.spawn(move || write_all(&queue, shelf, &names));
+        let thread = thread.spawn(move || write_all(&queue, &place, &names));
         let thread = thread.map_err(|e| Error::io("snapshot thread", e))?;
         Ok(Snapshots { jobs: Some(jobs), thread: Some(thread), config: config.clone() })
+    }
+
+    /// Tries whether the folder can be used.
+    ///
+    /// # Errors
+    /// [`Error::Io`]: it can be neither made nor read.
+    pub fn probe(config: &config::Snapshots) -> Result<()> {
+        Shelf::open(config).map(drop)
     }
 
     /// What it was started with.
@@ -106,10 +113,15 @@ fn failed(panel: &Panel, why: &str) {
     }
 }
 
-fn write_all(queue: &Receiver<Job>, mut shelf: Shelf, names: &Names) {
+fn write_all(queue: &Receiver<Job>, place: &config::Snapshots, names: &Names) {
+    let mut shelf = None;
     for Job { name, mut frame, found, panel } in queue {
         annotate(&mut frame, &found, names);
-        match shelf.put(&name, &frame) {
+        let written = match &mut shelf {
+            Some(shelf) => Ok(shelf),
+            None => Shelf::open(place).map(|new| shelf.insert(new)),
+        };
+        match written.and_then(|shelf| shelf.put(&name, &frame)) {
             Ok(()) => drop(panel.counters().count_snapshot(true)),
             Err(error) => failed(&panel, &error.to_string()),
         }
@@ -127,7 +139,12 @@ struct Shelf {
 }
 
 impl Shelf {
-    fn open(folder: &Path, bytes_max: u64) -> Result<Self> {
+    fn open(place: &config::Snapshots) -> Result<Self> {
+        Shelf::with_room(&place.folder, place.max_mb.bytes())
+    }
+
+    /// Makes the folder if it must be, and removes the oldest pictures in it where they are too large together.
+    fn with_room(folder: &Path, bytes_max: u64) -> Result<Self> {
         fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
         let mut pictures = Vec::new();
         for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
@@ -237,21 +254,21 @@ mod tests {
     #[test]
     fn the_oldest_pictures_go() {
         let folder = Folder::new("shelf");
-        let mut shelf = Shelf::open(&folder.0, u64::MAX).unwrap();
+        let mut shelf = Shelf::with_room(&folder.0, u64::MAX).unwrap();
         shelf.put(&name(1), &picture()).unwrap();
         let size = shelf.bytes;
         assert!(size > 500);
         fs::write(folder.0.join("holiday.jpg"), vec![0; 9 * size as usize]).unwrap();
         fs::write(folder.0.join(format!("{}{UNFINISHED}", name(2))), "half").unwrap();
-        let mut shelf = Shelf::open(&folder.0, 3 * size).unwrap();
+        let mut shelf = Shelf::with_room(&folder.0, 3 * size).unwrap();
         (3..=6).for_each(|second| shelf.put(&name(second), &picture()).unwrap());
         assert_eq!(folder.names(), [name(4), name(5), name(6), "holiday.jpg".into()]);
-        drop(Shelf::open(&folder.0, size).unwrap());
+        drop(Shelf::with_room(&folder.0, size).unwrap());
         assert_eq!(folder.names(), [name(6), "holiday.jpg".into()]);
     }
 
-    /// A folder that is gone stands for a disk that takes nothing: the pictures fail, are counted, and when
-    /// it is there again they are written.
+    /// A file in place of the folder stands for a disk that takes nothing: pictures fail and are counted, and when the
+    /// folder can be made they are written.
     #[test]
     fn pictures_that_cannot_be_written_are_counted() {
         let folder = Folder::new("full");
@@ -265,14 +282,21 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(1));
             }
         };
-        fs::remove_dir_all(&folder.0).unwrap();
+        fs::write(&folder.0, "in the way").unwrap();
+        assert!(Snapshots::probe(&config).is_err());
         take(1);
         wait(1);
-        fs::create_dir_all(&folder.0).unwrap();
+        fs::remove_file(&folder.0).unwrap();
         take(2);
         wait(2);
-        assert_eq!(counts(), (1, 1));
+        fs::remove_dir_all(&folder.0).unwrap();
+        take(3);
+        wait(3);
+        fs::create_dir_all(&folder.0).unwrap();
+        take(4);
+        wait(4);
+        assert_eq!(counts(), (2, 2));
         drop(snapshots);
-        assert_eq!(folder.names(), [name(2)]);
+        assert_eq!(folder.names(), [name(4)]);
     }
 }

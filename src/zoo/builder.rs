@@ -39,6 +39,8 @@ pub(super) struct Conv {
 
 pub(super) struct Builder {
     graph: Graph,
+    /// Of a YOLO head.
+    classes: usize,
     random: Random,
     /// Expected mean square of values.
     power: HashMap<ValueId, f32>,
@@ -46,12 +48,12 @@ pub(super) struct Builder {
 
 impl Builder {
     /// A graph with one input `[1, 3, height, width]`, a picture of numbers in 0..1.
-    pub fn new(size: [usize; 2], seed: u64) -> Result<(Self, ValueId)> {
+    pub fn new(size: [usize; 2], classes: usize, seed: u64) -> Result<(Self, ValueId)> {
         let mut graph = Graph::new();
         let shape = Shape::new([1, 3, size[0], size[1]]).map_err(|e| Error::Usage(format!("size: {e}")))?;
         let image = graph.push_input("images", shape)?;
         let power = HashMap::from([(image, 1.0 / 3.0)]);
-        Ok((Builder { graph, random: Random::new(seed), power }, image))
+        Ok((Builder { graph, classes, random: Random::new(seed), power }, image))
     }
 
     pub fn finish(mut self, outputs: Vec<ValueId>) -> Graph {
@@ -60,6 +62,10 @@ impl Builder {
         }
         self.graph.outputs = outputs;
         self.graph
+    }
+
+    pub fn classes(&self) -> usize {
+        self.classes
     }
 
     pub fn channels(&self, x: ValueId) -> usize {

@@ -16,12 +16,16 @@ mod yolo;
 pub use quantize::quantized;
 pub(crate) use random::Random;
 
+use crate::Error;
 use crate::error::Result;
 use crate::graph::{Graph, Op, ValueId};
+use crate::limits::CLASSES_MAX;
 use builder::Builder;
 
 /// Seed of the weights.
 const SEED: u64 = 1;
+/// Classes of the detectors that were published: those of COCO.
+const CLASSES: usize = 80;
 
 /// A network of the built-in set.
 pub struct Network {
@@ -29,6 +33,8 @@ pub struct Network {
     pub name: &'static str,
     /// Side of the square input at which it is usually measured.
     pub size: usize,
+    /// Whether its outputs are the raw maps of YOLOv5's heads.
+    yolov5: bool,
     build: fn(&mut Builder, ValueId) -> Result<Vec<ValueId>>,
 }
 
@@ -37,17 +43,25 @@ const fn network(
     size: usize,
     build: fn(&mut Builder, ValueId) -> Result<Vec<ValueId>>,
 ) -> Network {
-    Network { name, size, build }
+    Network { name, size, yolov5: false, build }
+}
+
+const fn yolov5(
+    name: &'static str,
+    size: usize,
+    build: fn(&mut Builder, ValueId) -> Result<Vec<ValueId>>,
+) -> Network {
+    Network { yolov5: true, ..network(name, size, build) }
 }
 
 /// The built-in set.
 pub static NETWORKS: [Network; 20] = [
-    network("v5lite-e", 320, yolo::v5lite_e),
-    network("v5lite-s", 320, yolo::v5lite_s),
-    network("v5lite-c", 320, yolo::v5lite_c),
-    network("v5lite-g", 320, yolo::v5lite_g),
-    network("yolov5n", 640, yolo::yolov5n),
-    network("yolov5s", 640, yolo::yolov5s),
+    yolov5("v5lite-e", 320, yolo::v5lite_e),
+    yolov5("v5lite-s", 320, yolo::v5lite_s),
+    yolov5("v5lite-c", 320, yolo::v5lite_c),
+    yolov5("v5lite-g", 320, yolo::v5lite_g),
+    yolov5("yolov5n", 640, yolo::yolov5n),
+    yolov5("yolov5s", 640, yolo::yolov5s),
     network("nanodet_m", 320, detectors::nanodet_m),
     network("yolo-fastest-1.1", 320, detectors::yolo_fastest),
     network("yolo-fastestv2", 352, detectors::yolo_fastest_v2),
@@ -75,7 +89,33 @@ impl Network {
     /// # Errors
     /// The network does not fit the size: most want multiples of 32.
     pub fn graph(&self, size: [usize; 2]) -> Result<Graph> {
-        let (mut builder, image) = Builder::new(size, SEED)?;
+        self.made(size, CLASSES, SEED)
+    }
+
+    /// The names of the networks with the heads of YOLOv5.
+    pub fn yolov5_names() -> impl Iterator<Item = &'static str> {
+        NETWORKS.iter().filter(|network| network.yolov5).map(|network| network.name)
+    }
+
+    /// A detector to be trained: as [`graph`](Self::graph), but for any number of classes and with weights of a
+    /// seed. Its outputs are the raw maps `[1, 3·(5 + classes), h, w]` of YOLOv5, in ascending order of stride.
+    ///
+    /// # Errors
+    /// The network has other heads, or does not fit the size or the number of classes.
+    pub fn detector(&self, size: [usize; 2], classes: usize, seed: u64) -> Result<Graph> {
+        if !self.yolov5 {
+            let all: Vec<_> = Network::yolov5_names().collect();
+            let what = format!("{} has no heads of YOLOv5; one of {} has", self.name, all.join(", "));
+            return Err(Error::Usage(what));
+        }
+        if !(1..=CLASSES_MAX).contains(&classes) {
+            return Err(Error::Usage(format!("{classes} classes; 1 to {CLASSES_MAX} are possible")));
+        }
+        self.made(size, classes, seed)
+    }
+
+    fn made(&self, size: [usize; 2], classes: usize, seed: u64) -> Result<Graph> {
+        let (mut builder, image) = Builder::new(size, classes, seed)?;
         let outputs = (self.build)(&mut builder, image)?;
         Ok(builder.finish(outputs))
     }

@@ -5,11 +5,10 @@ use super::builder::{Builder, Conv, HARD_SWISH, RELU, SILU};
 use crate::error::Result;
 use crate::graph::ValueId;
 
-/// Channels of a head: three anchors, each with a box, an objectness and COCO's 80 classes.
-const HEAD: usize = 3 * (5 + 80);
-
+/// Three anchors per cell of a map, each with a box, an objectness and the classes.
 fn heads(b: &mut Builder, maps: [ValueId; 3]) -> Result<Vec<ValueId>> {
-    maps.into_iter().map(|map| b.pointwise(map, HEAD, None)).collect()
+    let channels = 3 * (5 + b.classes());
+    maps.into_iter().map(|map| b.pointwise(map, channels, None)).collect()
 }
 
 /// Cross-stage partial block with `repeats` bottlenecks.

@@ -5,6 +5,7 @@ use crate::program::ocellus;
 use crate::shared::shared;
 use ocellus::engine::{Batch, Engine, EngineOptions, Output, Precision};
 use ocellus::graph::{Graph, Op, Unary, WindowAttrs};
+use ocellus::kernels::Requantization;
 use ocellus::kernels::isa::Isa;
 use ocellus::loader::{LoadOptions, load};
 use ocellus::tensor::{Data, Quant, Shape, Tensor};
@@ -100,6 +101,35 @@ fn every_built_in_network_gives_the_same_bytes_everywhere() {
         let ways: Vec<_> = ways.iter().enumerate().filter_map(turn).collect();
         assert_exact(network.name, &graph, 2, &ways);
     }
+}
+
+/// Requantized in integers alone, a code is a step off here and there: on every instruction set the same ones.
+fn assert_close_in_integers(name: &str, graph: &Graph) {
+    let float = outputs(graph, &EngineOptions::default());
+    let fixed = |isa, threads| {
+        let requantization = Requantization::Fixed;
+        outputs(graph, &EngineOptions { isa, threads, requantization, ..EngineOptions::default() })
+    };
+    let expected = fixed(Isa::Scalar, 1);
+    for isa in Isa::available() {
+        assert!(bits(&fixed(isa, 2)) == bits(&expected), "{name}, {isa}: other bytes than scalar");
+    }
+    let pairs = || float.iter().flatten().zip(expected.iter().flatten());
+    let signal: f32 = pairs().map(|(a, _)| a * a).sum();
+    let noise: f32 = pairs().map(|(a, b)| (a - b) * (a - b)).sum();
+    assert!(noise > 0.0 && noise < signal * 3e-3, "{name}: {noise} of {signal}");
+}
+
+#[test]
+fn a_made_network_is_close_in_integers_alone() {
+    assert_close_in_integers("made", &network());
+}
+
+#[test]
+fn a_real_network_is_close_in_integers_alone() {
+    let Some(path) = shared("models/i8e.param") else { return };
+    let graph = load(&path, &LoadOptions { size: Some([128, 160]) }).unwrap().graph;
+    assert_close_in_integers("real", &graph);
 }
 
 /// Fewer images than threads, and more.

@@ -1,18 +1,17 @@
 //! What commands that calibrate a network have in common: arguments, pictures, progress, warnings.
 
-use super::preprocess::PreprocessArgs;
+use super::flags::{PicturesArgs, RunArgs, check_percentile};
 use super::within;
 use crate::dataset::Skipped;
-use crate::error::{Error, Result};
-use crate::quantize::{Calibration, Choices, Rounding, Scheme};
+use crate::error::Result;
+use crate::quantize::imported::{Imported, import};
+use crate::quantize::{Activations, Calibration, Choices, Rounding, Scheme, simple};
 use crate::runtime::network::{Network, NetworkOptions, at_other_size};
-use crate::share::cores;
-use crate::table::{self, Method};
+use crate::table::{Method, Table};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use ocellus::graph::Graph;
-use ocellus::limits::{INPUT_SIDE_MAX, INPUT_SIDE_MIN, THREADS_MAX};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Below this many pictures the spread of activations is a guess.
 const PICTURES_FEW: usize = 100;
@@ -23,25 +22,20 @@ pub struct CalibratingArgs {
     /// Float model: .onnx, or ncnn .param (with its .bin beside it).
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// Pictures, and folders of pictures, like those that the model will see.
-    #[arg(value_name = "IMAGES", required = true)]
-    pub images: Vec<PathBuf>,
-    /// Use N of the pictures, drawn by --seed.
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
-    /// Which pictures --limit draws.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-    /// Side of the model's input in pixels [default: what the model says].
-    #[arg(long, value_name = "PIXELS")]
-    pub size: Option<usize>,
+    /// The pictures.
+    #[command(flatten)]
+    pub pictures: PicturesArgs,
+    /// Ranges from this calibration table (ncnn's format) for the layers that it names. Channels then stay as they are.
+    #[arg(long, value_name = "FILE")]
+    pub table: Option<PathBuf>,
     /// How ranges are chosen; auto takes for each grid the method with the best ratio of signal to noise.
     #[arg(long, value_enum, default_value_t = MethodName::Auto)]
     pub method: MethodName,
     /// With --method percentile: this much of the numbers other than zero is not clipped.
     #[arg(long, value_name = "PERCENT", default_value_t = 99.99)]
     pub percentile: f64,
-    /// Activations around zero (zero point 0) instead of affine.
+    /// Zero in the middle of the codes of activations, or at their end where no number is negative, instead of affine
+    /// grids.
     #[arg(long)]
     pub symmetric: bool,
     /// One scale for all weights of a layer instead of one per output channel.
@@ -59,12 +53,9 @@ pub struct CalibratingArgs {
     /// Leave biases as they are instead of making up for shifted means.
     #[arg(long)]
     pub no_bias_correction: bool,
-    /// Worker threads [default: one per core].
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-    /// How pictures are prepared.
+    /// Input size, threads and preprocessing.
     #[command(flatten)]
-    pub preprocess: PreprocessArgs,
+    pub run: RunArgs,
 }
 
 /// Name of a way to choose ranges.
@@ -106,26 +97,24 @@ pub struct Calibrated {
     pub calibration: Calibration,
     /// The pictures, also those that cannot be read.
     pub pictures: Vec<PathBuf>,
+    /// What --table says.
+    pub imported: Imported,
 }
 
 impl CalibratingArgs {
     /// Refuses what could only fail after a long run.
     pub fn check(&self) -> Result<()> {
-        within("size", self.size, INPUT_SIDE_MIN, INPUT_SIDE_MAX)?;
-        within("limit", self.limit, 1, usize::MAX)?;
-        within("threads", self.threads, 1, THREADS_MAX)?;
+        self.pictures.check()?;
+        self.run.check()?;
         within("weight-bits", Some(self.weight_bits as usize), 2, 8)?;
-        match self.percentile > 0.0 && self.percentile <= 100.0 {
-            true => Ok(()),
-            false => Err(Error::Usage(format!("--percentile {}: must be above 0, to 100", self.percentile))),
-        }
+        check_percentile(self.percentile)
     }
 
     /// What the flags choose.
     pub fn choices(&self) -> Choices {
         Choices {
             scheme: Scheme {
-                symmetric: self.symmetric,
+                activations: if self.symmetric { Activations::Symmetric } else { Activations::Affine },
                 per_tensor: self.per_tensor,
                 weight_bits: self.weight_bits,
             },
@@ -135,35 +124,46 @@ impl CalibratingArgs {
         }
     }
 
-    /// Worker threads.
-    pub fn threads(&self) -> usize {
-        self.threads.unwrap_or_else(cores)
+    /// Whether channels are evened out. A table speaks of them as they are.
+    pub fn equalizes(&self) -> bool {
+        !self.no_equalization && self.table.is_none()
     }
 
     /// Runs the float network over the pictures.
     pub fn calibrate(&self) -> Result<Calibrated> {
         self.check()?;
-        let mut pictures = table::find(&self.images)?;
-        if let Some(limit) = self.limit {
-            pictures = table::sample(pictures, limit, self.seed);
-        }
+        let pictures = self.pictures.find()?;
         let network = Network::open(&NetworkOptions {
             model: self.model.clone(),
-            side: self.size,
-            preprocess: self.preprocess.entries(),
+            side: self.run.size,
+            preprocess: self.run.preprocess.entries(),
         })?;
-        let bar = steps_bar(Calibration::steps(pictures.len()), "calibrating");
-        let equalized = !self.no_equalization;
-        let made = Calibration::new(&network, &pictures, equalized, self.threads(), || bar.inc(1));
-        bar.finish_and_clear();
-        Ok(Calibrated { network, calibration: made?, pictures })
+        // A table that does not fit is to be found before the long run.
+        let imported =
+            self.table.as_deref().map(|path| import(path, &Table::read(path)?, &simple(network.graph())?));
+        let imported = imported.transpose()?;
+        let mut done = Calibrated::new(network, pictures, self.equalizes(), self.run.threads())?;
+        if let Some(mut imported) = imported {
+            done.calibration.impose(&imported.thresholds);
+            imported.warnings.extend(imported.picture_warning(&done.calibration));
+            done.imported = imported;
+        }
+        Ok(done)
     }
 }
 
 impl Calibrated {
-    /// The calibrated network at another size; or in words, why there is none.
-    pub fn at_other_size(&self, args: &CalibratingArgs) -> std::result::Result<Graph, String> {
-        let graph = at_other_size(&args.model, self.network.graph())?;
+    /// Runs the float network over the pictures; `equalized`: evens out its channels.
+    pub fn new(network: Network, pictures: Vec<PathBuf>, equalized: bool, threads: usize) -> Result<Self> {
+        let bar = steps_bar(Calibration::steps(pictures.len()), "calibrating");
+        let made = Calibration::new(&network, &pictures, equalized, threads, || bar.inc(1));
+        bar.finish_and_clear();
+        Ok(Calibrated { network, calibration: made?, pictures, imported: Imported::default() })
+    }
+
+    /// The calibrated network, which was read from `model`, at another size; or in words, why there is none.
+    pub fn at_other_size(&self, model: &Path) -> std::result::Result<Graph, String> {
+        let graph = at_other_size(model, self.network.graph())?;
         self.calibration.at_size_of(&graph).map_err(|e| e.to_string())
     }
 
@@ -173,7 +173,7 @@ impl Calibrated {
         for Skipped { file, reason } in skipped {
             eprintln!("left out: {}: {reason}", file.display());
         }
-        let mut warnings = Vec::new();
+        let mut warnings = self.imported.warnings.clone();
         if *pictures < PICTURES_FEW {
             warnings.push(format!(
                 "{pictures} pictures are few: activations of others may reach further; give {PICTURES_FEW} or more"

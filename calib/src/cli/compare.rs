@@ -1,13 +1,11 @@
 //! `calib compare`: arguments and the run.
 
-use super::{Format, bar_of, print, within};
+use super::flags::{PicturesArgs, RunArgs, check_share};
+use super::{Format, bar_of, print};
 use crate::compare::{self, Options, Report, Side};
 use crate::error::{Error, Result};
 use crate::runtime::Precision;
-use crate::share::cores;
-use crate::table;
 use clap::{Args, ValueEnum};
-use ocellus::limits::{INPUT_SIDE_MAX, INPUT_SIDE_MIN, THREADS_MAX};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -35,24 +33,15 @@ pub struct CompareArgs {
     /// Second model.
     #[arg(value_name = "B")]
     pub b: PathBuf,
-    /// Pictures, and folders of pictures.
-    #[arg(value_name = "IMAGES", required = true)]
-    pub images: Vec<PathBuf>,
+    /// The pictures.
+    #[command(flatten)]
+    pub pictures: PicturesArgs,
     /// Arithmetic of the first model.
     #[arg(long, value_enum, default_value_t = PrecisionName::Auto)]
     pub precision_a: PrecisionName,
     /// Arithmetic of the second model.
     #[arg(long, value_enum, default_value_t = PrecisionName::Auto)]
     pub precision_b: PrecisionName,
-    /// Side of both models' input in pixels [default: what each model says].
-    #[arg(long, value_name = "PIXELS")]
-    pub size: Option<usize>,
-    /// Use N of the pictures, drawn by --seed.
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
-    /// Which pictures --limit draws.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
     /// Boxes below this score do not count.
     #[arg(long, default_value_t = 0.25)]
     pub score: f32,
@@ -62,9 +51,9 @@ pub struct CompareArgs {
     /// Draw lost and gained boxes into a folder: the pictures with most of them, at most 20.
     #[arg(long, value_name = "DIR")]
     pub draw: Option<PathBuf>,
-    /// Worker threads [default: one per core].
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
+    /// Input size, threads and preprocessing, of both models.
+    #[command(flatten)]
+    pub run: RunArgs,
     /// Form of the report on standard output; only JSON has all layers and all pictures.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -94,19 +83,17 @@ impl From<PrecisionName> for Precision {
 /// Compares two models, and reports on `out`.
 pub(super) fn run(args: &CompareArgs, out: &mut dyn Write) -> Result<()> {
     check(args)?;
-    let mut pictures = table::find(&args.images)?;
-    if let Some(limit) = args.limit {
-        pictures = table::sample(pictures, limit, args.seed);
-    }
-    let a = Side::open(&args.a, args.precision_a.into(), args.size)?;
-    let b = Side::open(&args.b, args.precision_b.into(), args.size)?;
+    let pictures = args.pictures.find()?;
+    let entries = args.run.preprocess.entries();
+    let a = Side::open(&args.a, args.precision_a.into(), args.run.size, &entries)?;
+    let b = Side::open(&args.b, args.precision_b.into(), args.run.size, &entries)?;
     if let Some(folder) = &args.draw {
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     }
     let options = Options {
         score_min: args.score,
         iou_min: args.iou,
-        threads: args.threads.unwrap_or_else(cores),
+        threads: args.run.threads(),
         kept: if args.draw.is_some() { DRAWN_MAX } else { 0 },
     };
     let values = compare::common(&a, &b);
@@ -128,13 +115,8 @@ pub(super) fn run(args: &CompareArgs, out: &mut dyn Write) -> Result<()> {
 
 /// Refuses what could only fail after a long run.
 fn check(args: &CompareArgs) -> Result<()> {
-    within("size", args.size, INPUT_SIDE_MIN, INPUT_SIDE_MAX)?;
-    within("limit", args.limit, 1, usize::MAX)?;
-    within("threads", args.threads, 1, THREADS_MAX)?;
-    for (flag, value) in [("score", args.score), ("iou", args.iou)] {
-        if !(0.0..=1.0).contains(&value) {
-            return Err(Error::Usage(format!("--{flag} {value}: must be 0 to 1")));
-        }
-    }
-    Ok(())
+    args.pictures.check()?;
+    args.run.check()?;
+    check_share("score", args.score.into())?;
+    check_share("iou", args.iou.into())
 }

@@ -4,6 +4,7 @@ use super::calibrating::Calibrated;
 use crate::dataset::classes::MapEntry;
 use crate::dataset::{Dataset, Source};
 use crate::error::Result;
+use crate::hash::Hash;
 use crate::quantize::summary::GridRow;
 use crate::quantize::{Calibration, Choices, Recipe, range, sensitivity, sites};
 use clap::Args;
@@ -72,7 +73,7 @@ pub(super) fn outputs(
 pub(super) fn grids(calibration: &Calibration, choices: &Choices, float: &HashSet<usize>) -> Vec<GridRow> {
     let graph = calibration.network.graph();
     let row = |group: sites::Group| {
-        let (method, grid) = calibration.grid(&group, choices);
+        let (chosen, grid) = calibration.grid(&group, choices);
         let histograms = calibration.histograms_of(&group);
         let (low, high) = grid.range();
         let numbers: u64 = histograms.iter().map(|h| h.numbers()).sum();
@@ -81,7 +82,7 @@ pub(super) fn grids(calibration: &Calibration, choices: &Choices, float: &HashSe
         GridRow {
             name: group.computed.first().map(|&id| graph.value(id).name.clone()).unwrap_or_default(),
             tensors: group.computed.len(),
-            method: method.map(|method| method.name().to_owned()),
+            method: chosen.name().map(str::to_owned),
             range: [low, high],
             scale: grid.scale,
             zero_point: grid.zero_point,
@@ -92,11 +93,9 @@ pub(super) fn grids(calibration: &Calibration, choices: &Choices, float: &HashSe
     sites::groups(graph, float).into_iter().map(row).collect()
 }
 
-/// FNV-1a over the bytes of all files that can be read, in their order.
-pub(super) fn hash(files: &[PathBuf]) -> String {
-    let bytes = files.iter().filter_map(|path| std::fs::read(path).ok()).flatten();
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    format!("{hash:016x}")
+/// [`Hash`] of the bytes of all pictures that can be read, in their order.
+pub(super) fn hash(pictures: &[PathBuf]) -> String {
+    let mut hash = Hash::default();
+    pictures.iter().filter_map(|path| std::fs::read(path).ok()).for_each(|bytes| hash.add(&bytes));
+    hash.text()
 }

@@ -1,19 +1,19 @@
 //! `calib quantize`: arguments and the run.
 
 use super::calibrating::{Calibrated, CalibratingArgs, steps_bar};
+use super::flags::check_share;
 use super::measuring::{AnnotatedArgs, COMPARED_MAX, ROUNDS, grids, hash, outputs, shared_pictures};
 use super::{Format, print};
-use crate::convert::{FileSize, files_named};
+use crate::convert::FileSize;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::judge::Judge;
 use crate::quantize::aware::{Bound, Found, Notes, Search};
 use crate::quantize::summary::{Accuracy, Summary};
-use crate::quantize::{Calibration, Choices, Recipe, artifact, sensitivity};
+use crate::quantize::{Calibration, Recipe, artifact, sensitivity};
 use crate::runtime::latency;
-use crate::runtime::network::{size_of, weighted};
+use crate::runtime::network::{files_named, size_of, weighted};
 use crate::write::save::{check_target, save};
-use crate::write::sizes::{Written, for_any_size};
 use clap::Args;
 use ocellus::loader::Model;
 use std::collections::HashSet;
@@ -31,6 +31,9 @@ Examples:
   started again, it goes on where it was):
     calib quantize m.onnx train2017 --limit 300 -o m-int8.onnx --accuracy-aware --max-drop 0.001 \\
       --annotations val.json --annotated-images val
+
+  With ranges that ncnn2table has chosen; what is doubtful in the table is a warning:
+    calib quantize yolov5-lite.param train2017 --limit 300 --size 320 --table yolov5-lite.table -o int8.param
 
 The .onnx file is in QDQ form, which other engines open as it is; the .param file is ncnn's int8. Calibrate with
 pictures like those that the model will see, but not with those that measure it. Exit status: 0 done, 1 failed or
@@ -78,7 +81,7 @@ pub(super) fn run(args: &QuantizeArgs, out: &mut dyn Write) -> Result<()> {
     let done = args.calibrating.calibrate()?;
     let mut warnings = done.warnings();
     warnings.extend(dataset.iter().filter_map(|dataset| shared_pictures(dataset, &done.pictures)));
-    let mut float = kept(args, &done.calibration)?;
+    let mut float = kept(args, &done)?;
     let choices = args.calibrating.choices();
     let whole = done.calibration.recipe(&choices, &float);
     let mut summary = Summary {
@@ -96,10 +99,14 @@ pub(super) fn run(args: &QuantizeArgs, out: &mut dyn Write) -> Result<()> {
     }
     let recipe = done.calibration.recipe_of(&whole, &float);
     summary.int8_macs = int8_share(&done.calibration, &float);
-    let (outputs_db, far) = outputs(&done, &recipe, args.calibrating.threads())?;
+    let (outputs_db, far) = outputs(&done, &recipe, args.calibrating.run.threads())?;
     summary.outputs_db = outputs_db;
     warnings.extend(far);
-    let written = files(args, &done, &choices, &float, &recipe)?;
+    let other = done.at_other_size(&args.calibrating.model);
+    let written = std::iter::once(&args.output)
+        .chain(&args.also)
+        .map(|path| artifact::files((&done.calibration, &other), &choices, &float, &recipe, path));
+    let written = written.collect::<Result<Vec<_>>>()?;
     let files = || written.iter().flat_map(|written| &written.files);
     let contents: Vec<(&Path, &[u8])> = files().map(|(path, bytes)| (path.as_path(), &bytes[..])).collect();
     save(&contents)?;
@@ -130,9 +137,7 @@ fn check(args: &QuantizeArgs) -> Result<()> {
         check_target(flag, path)?;
     }
     for (flag, value) in [("max-drop", args.max_drop), ("min-int8", args.min_int8)] {
-        if !(0.0..=1.0).contains(&value) {
-            return Err(Error::Usage(format!("--{flag} {value}: must be 0 to 1")));
-        }
+        check_share(flag, value)?;
     }
     Ok(())
 }
@@ -149,9 +154,9 @@ fn is_param(path: &Path) -> bool {
     has_suffix(path, "param")
 }
 
-/// Places of the layers that --keep-float names.
-fn kept(args: &QuantizeArgs, calibration: &Calibration) -> Result<HashSet<usize>> {
-    let graph = calibration.network.graph();
+/// Places of the layers that --keep-float names, or that a table has no scale for.
+fn kept(args: &QuantizeArgs, done: &Calibrated) -> Result<HashSet<usize>> {
+    let graph = done.calibration.network.graph();
     let place = |name: &String| {
         let found = weighted(graph).find(|layer| layer.node.name == *name).map(|layer| layer.at);
         found.ok_or_else(|| {
@@ -159,7 +164,7 @@ fn kept(args: &QuantizeArgs, calibration: &Calibration) -> Result<HashSet<usize>
             Error::Usage(format!("--keep-float {name}: no such layer; the first are {}", known.join(", ")))
         })
     };
-    args.keep_float.iter().map(place).collect()
+    args.keep_float.iter().chain(&done.imported.float).map(place).collect()
 }
 
 /// Measures float and int8 on `dataset`, and lets --accuracy-aware add to `float`. Whether its bound is met.
@@ -171,7 +176,8 @@ fn measure(
     summary: &mut Summary,
 ) -> Result<bool> {
     let network = &done.calibration.network;
-    let judge = Judge::new(dataset, &args.annotated.class_map, &network.model, args.calibrating.threads())?;
+    let judge =
+        Judge::new(dataset, &args.annotated.class_map, &network.model, args.calibrating.run.threads())?;
     let judged = |model: &Model| {
         let bar = steps_bar(dataset.images.len(), "measuring");
         let verdict = judge.judge(model, || bar.inc(1));
@@ -202,7 +208,7 @@ fn restore(
     let calibration = &done.calibration;
     let few: Vec<PathBuf> = done.pictures.iter().take(COMPARED_MAX / 2).cloned().collect();
     let bar = steps_bar(weighted(calibration.network.graph()).count(), "layers");
-    let threads = args.calibrating.threads();
+    let threads = args.calibrating.run.threads();
     let costs = sensitivity::layers(calibration, whole, &few, threads, || bar.inc(1));
     bar.finish_and_clear();
     summary.layers = costs?;
@@ -247,25 +253,4 @@ fn int8_share(calibration: &Calibration, float: &HashSet<usize>) -> f64 {
         weighted(graph).filter(|l| !int8 || !float.contains(&l.at)).map(|l| l.macs(graph)).sum()
     };
     macs(true) as f64 / (macs(false) as f64).max(1.0)
-}
-
-/// The files to write, each for any size where that is possible.
-fn files(
-    args: &QuantizeArgs,
-    done: &Calibrated,
-    choices: &Choices,
-    float: &HashSet<usize>,
-    recipe: &Recipe,
-) -> Result<Vec<Written>> {
-    let (calibration, other) = (&done.calibration, done.at_other_size(&args.calibrating));
-    let network = &calibration.network;
-    let written = |path: &PathBuf| {
-        if is_onnx(path) {
-            return for_any_size(&other, |other| artifact::onnx_files(network, other, recipe, path));
-        }
-        let scheme = crate::quantize::Scheme { symmetric: true, ..choices.scheme };
-        let symmetric = calibration.recipe(&Choices { scheme, ..*choices }, float);
-        for_any_size(&other, |other| artifact::ncnn_files(network, other, &symmetric, path))
-    };
-    std::iter::once(&args.output).chain(&args.also).map(written).collect()
 }

@@ -93,10 +93,10 @@ fn gather(args: &ReportArgs, done: &Calibrated, dataset: Option<&Dataset>) -> Re
     }
     warnings.extend(dataset.and_then(|dataset| shared_pictures(dataset, &done.pictures)));
     warnings.extend(busy());
-    warnings.extend(outputs(done, &whole, calibrating.threads())?.1);
+    warnings.extend(outputs(done, &whole, calibrating.run.threads())?.1);
     let stem = calibrating.model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let artifact = PathBuf::from(format!("{stem}-int8.onnx"));
-    let written = for_any_size(&done.at_other_size(calibrating), |other| {
+    let written = for_any_size(&done.at_other_size(&calibrating.model), |other| {
         artifact::onnx_files(&calibration.network, other, &whole, &artifact)
     })?;
     let costs = sensitivity::layers(COMPARED, calibrating, done, &whole)?;
@@ -106,7 +106,7 @@ fn gather(args: &ReportArgs, done: &Calibrated, dataset: Option<&Dataset>) -> Re
         Some(dataset) => dataset.images.iter().map(|image| image.path.clone()).collect(),
         None => done.pictures.clone(),
     };
-    let folders = calibrating.images.iter().map(|path| path.display().to_string()).collect();
+    let folders = calibrating.pictures.images.iter().map(|path| path.display().to_string()).collect();
     let data = PageData {
         title: format!("{stem} in int8"),
         model: calibrating.model.display().to_string(),
@@ -152,7 +152,7 @@ fn quoted(word: &str) -> String {
 
 /// Now, to the minute.
 fn date() -> String {
-    let now = ocellus::watch::rfc3339(SystemTime::now());
+    let now = ocellus::watch::Stamp(SystemTime::now()).to_string();
     format!("{} {} UTC", &now[..10], &now[11..16])
 }
 
@@ -192,13 +192,13 @@ fn scheme(args: &CalibratingArgs) -> String {
         crate::quantize::Rounding::Adaptive => "rounded so that outputs stay",
     };
     [
-        word(choices.scheme.symmetric, "symmetric activations", "affine activations").to_owned(),
+        word(args.symmetric, "symmetric activations", "affine activations").to_owned(),
         format!(
             "{}-bit weights with a scale per {}, {rounding}",
             choices.scheme.weight_bits,
             word(choices.scheme.per_tensor, "layer", "channel")
         ),
-        word(args.no_equalization, "channels as they are", "channels evened out").to_owned(),
+        word(args.equalizes(), "channels evened out", "channels as they are").to_owned(),
         word(choices.correct_bias, "biases corrected", "biases as they are").to_owned(),
     ]
     .join("; ")
@@ -223,7 +223,7 @@ fn files(args: &CalibratingArgs, written: &Files) -> Vec<FileRow> {
 
 /// Accuracy of both models, with intervals.
 fn accuracy(args: &ReportArgs, dataset: &Dataset, models: &[Model; 2]) -> Result<Accuracy> {
-    let judge = Judge::new(dataset, &args.annotated.class_map, &models[0], args.calibrating.threads())?;
+    let judge = Judge::new(dataset, &args.annotated.class_map, &models[0], args.calibrating.run.threads())?;
     let judged = |model: &Model| {
         let bar = steps_bar(dataset.images.len(), "measuring");
         let verdict = judge.judge(model, || bar.inc(1));

@@ -1,16 +1,16 @@
 //! `calib select`: arguments and the run.
 
-use super::{Format, bar_of, print, within};
-use crate::dataset::classes::{Classes, MapEntry};
-use crate::dataset::{Dataset, Skipped, Source, read_names};
+use super::flags::{EvalSetArgs, RunArgs};
+use super::winner::{self, WinnerArgs};
+use super::{Format, bar_of, print};
+use crate::dataset::classes::Classes;
+use crate::dataset::{Dataset, Skipped};
 use crate::error::{Error, Result};
 use crate::eval::{detect_shared, score};
 use crate::metrics::Summary;
 use crate::runtime::{self, ModelOptions, latency};
 use crate::select::{Bounds, Broken, Candidate, Metric, Selection, bytes_of};
-use crate::share::cores;
 use clap::Args;
-use ocellus::limits::{INPUT_SIDE_MAX, INPUT_SIDE_MIN, THREADS_MAX};
 use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,9 @@ Examples:
       --max-ms 20 --max-bytes 1000000
   The path alone, for a script:
     best=$(calib select *.param --annotations val | tail -n 1)
+  The best of them in int8, written only if there is one within the bounds:
+    calib select a.param b.param --annotations val.json --images val --max-ms 20 \
+      --quantize best-int8.onnx --calibration train --calibration-limit 300
 
 Time is the median of one-thread inference on this machine, without preparing the picture and decoding; the
 models take turns, so that noise hits all alike. Measure on the machine that will run the model. Exit status:
@@ -36,12 +39,9 @@ pub struct SelectArgs {
     /// Models to choose from: ncnn .param or .onnx, float or int8.
     #[arg(value_name = "MODELS", required = true)]
     pub models: Vec<PathBuf>,
-    /// COCO annotation file, or YOLO folder.
-    #[arg(long, value_name = "JSON|DIR")]
-    pub annotations: PathBuf,
-    /// Folder of the pictures [default: the annotation file's; in a YOLO folder images/].
-    #[arg(long, value_name = "DIR")]
-    pub images: Option<PathBuf>,
+    /// The annotated pictures.
+    #[command(flatten)]
+    pub dataset: EvalSetArgs,
     /// What decides.
     #[arg(long, value_enum, default_value_t = Metric::Map)]
     pub metric: Metric,
@@ -51,21 +51,12 @@ pub struct SelectArgs {
     /// Leave out models whose files are larger than this.
     #[arg(long, value_name = "N")]
     pub max_bytes: Option<u64>,
-    /// Side of the models' input in pixels [default: what each model says].
-    #[arg(long, value_name = "PIXELS")]
-    pub size: Option<usize>,
-    /// Evaluate only the first N images, by id.
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
-    /// Worker threads of the evaluation [default: one per core].
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-    /// Class names, one per line: of the models, and of a YOLO folder without data.yaml.
-    #[arg(long, value_name = "FILE")]
-    pub names: Option<PathBuf>,
-    /// Which class of the data is which class of the models; others are matched by equal name.
-    #[arg(long, value_name = "DATA=MODEL", value_delimiter = ',')]
-    pub class_map: Vec<MapEntry>,
+    /// Input size, preprocessing, and threads of the evaluation.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// What becomes of the best model.
+    #[command(flatten)]
+    pub winner: WinnerArgs,
     /// Form of the report on standard output.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -83,19 +74,18 @@ struct Measured {
 /// Measures the models, and reports on `out` which is best.
 pub(super) fn run(args: &SelectArgs, out: &mut dyn Write) -> Result<()> {
     check(args)?;
-    let names = args.names.as_deref().map(read_names).transpose()?;
-    let dataset = Dataset::open(Source {
-        annotations: &args.annotations,
-        images: args.images.as_deref(),
-        names: names.as_deref(),
-        limit: args.limit,
-    })?;
+    let (dataset, names) = args.dataset.open()?;
     dataset.check_pictures_exist()?;
     let (mut measured, mut broken, mut skipped) = (Vec::new(), Vec::new(), HashSet::new());
     let bar = bar_of(args.models.len() * dataset.images.len());
     for path in &args.models {
-        let options =
-            ModelOptions { model: path.clone(), side: args.size, names: names.clone(), ..Default::default() };
+        let options = ModelOptions {
+            model: path.clone(),
+            side: args.run.size,
+            names: names.clone(),
+            preprocess: args.run.preprocess.entries(),
+            ..Default::default()
+        };
         let tick = || bar.inc(1);
         match measure(args, &options, &dataset, &mut skipped, tick) {
             Ok(one) => measured.push(one),
@@ -120,9 +110,22 @@ pub(super) fn run(args: &SelectArgs, out: &mut dyn Write) -> Result<()> {
         broken.into_iter().map(|(path, reason)| Broken { model: path.display().to_string(), reason });
     let bounds = Bounds { ms: args.max_ms, bytes: args.max_bytes };
     let selection = Selection::new(args.metric, bounds, models, broken.collect());
-    let selection = Selection { images: dataset.images.len() - skipped.len(), ..selection };
+    let mut selection = Selection { images: dataset.images.len() - skipped.len(), ..selection };
+    let quantized = selection
+        .winner()
+        .zip(args.winner.quantize.as_deref())
+        .map(|(best, path)| winner::quantize(args, (&dataset, names.as_deref()), best, path));
+    // A long evaluation is shown though its winner cannot be quantized.
+    let failed = match quantized.transpose() {
+        Ok(quantized) => {
+            selection.quantized = quantized;
+            Ok(())
+        }
+        Err(error) => Err(error),
+    };
     print(out, args.format, &selection, || selection.to_text())?;
-    selection.check()
+    selection.check()?;
+    failed
 }
 
 /// The accuracy of a model; adds pictures that cannot be read to `skipped`.
@@ -136,11 +139,11 @@ fn measure(
     let bytes = bytes_of(&options.model)?;
     let options = ModelOptions { threads: Some(1), ..options.clone() };
     let detector = runtime::open(&options)?;
-    let classes = Classes::join(&dataset.categories, detector.class_names(), &args.class_map)?;
+    let classes = Classes::join(&dataset.categories, detector.class_names(), &args.dataset.class_map)?;
     let (precision, size) = (detector.precision().to_owned(), detector.input_side());
     drop(detector);
     let make = || Ok(runtime::open(&options)?);
-    let found = detect_shared(dataset, &classes, make, args.threads.unwrap_or_else(cores), progress)?;
+    let found = detect_shared(dataset, &classes, make, args.run.threads(), progress)?;
     let left_out: HashSet<u32> = found.broken.iter().map(|(image, _)| *image).collect();
     skipped.extend(found.broken.into_iter().map(|(_, Skipped { file, reason })| (file, reason)));
     let summary = score(dataset, &classes, &found.boxes, &left_out).summary;
@@ -173,9 +176,9 @@ fn candidates(
 
 /// Refuses what could only fail after a long run.
 fn check(args: &SelectArgs) -> Result<()> {
-    within("size", args.size, INPUT_SIDE_MIN, INPUT_SIDE_MAX)?;
-    within("limit", args.limit, 1, usize::MAX)?;
-    within("threads", args.threads, 1, THREADS_MAX)?;
+    args.dataset.check()?;
+    args.run.check()?;
+    args.winner.check()?;
     match args.max_ms {
         Some(ms) if !(ms > 0.0 && ms.is_finite()) => {
             Err(Error::Usage(format!("--max-ms {ms}: must be above 0")))

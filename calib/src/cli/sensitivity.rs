@@ -96,9 +96,9 @@ pub(super) fn layers(
     done: &Calibrated,
     whole: &Recipe,
 ) -> Result<Vec<LayerCost>> {
-    let few = sample(done.pictures.clone(), pictures, calibrating.seed);
+    let few = sample(done.pictures.clone(), pictures, calibrating.pictures.seed);
     let bar = steps_bar(whole.layers.len(), "layers");
-    let costs = sensitivity::layers(&done.calibration, whole, &few, calibrating.threads(), || bar.inc(1));
+    let costs = sensitivity::layers(&done.calibration, whole, &few, calibrating.run.threads(), || bar.inc(1));
     bar.finish_and_clear();
     costs
 }

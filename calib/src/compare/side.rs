@@ -1,6 +1,7 @@
 //! A model that is compared, in the arithmetic that it is to run in.
 
 use crate::error::Result;
+use crate::runtime::network::replace_preprocess;
 use crate::runtime::{self, ModelOptions, Precision, activations::Observer};
 use ocellus::graph::{Graph, Op, ValueId};
 use ocellus::image::Preprocess;
@@ -29,14 +30,20 @@ pub struct Side {
 }
 
 impl Side {
-    /// Reads a model; `side` is that of its input, `None` what the file says.
+    /// Reads a model; `side` is that of its input, `None` what the file says. `entries` are preprocessing properties
+    /// that replace the model's.
     ///
     /// # Errors
-    /// The model is broken or unsupported, or is to run in int8 and has no scales.
-    pub fn open(path: &Path, precision: Precision, side: Option<usize>) -> Result<Self> {
+    /// The model is broken or unsupported, is to run in int8 and has no scales, or an entry cannot be read.
+    pub fn open(
+        path: &Path,
+        precision: Precision,
+        side: Option<usize>,
+        entries: &[(String, String)],
+    ) -> Result<Self> {
         let in_file = |e: Error| e.at(|place| place.file = Some(path.to_owned()));
-        let model = load(path, &LoadOptions { size: side.map(|side| [side; 2]) })?;
-        let preprocess = Preprocess::from_metadata(&model.metadata).map_err(in_file)?;
+        let mut model = load(path, &LoadOptions { size: side.map(|side| [side; 2]) })?;
+        let preprocess = replace_preprocess(&mut model, entries).map_err(in_file)?;
         let has_grids = model.graph.nodes.iter().any(|node| matches!(node.op, Op::FakeQuant(_)));
         let int8 = match precision {
             Precision::Int8 if !has_grids => {

@@ -138,7 +138,7 @@ fn tensors(graph: &Graph) -> HashMap<&str, ValueId> {
 /// The same noise on every machine, of the network's size: a resize would make it grey.
 fn noise([height, width]: [usize; 2]) -> Result<Frame> {
     let mut state = 0;
-    let mut byte = || (crate::table::next_random(&mut state) >> 56) as u8;
+    let mut byte = || (crate::random::next_random(&mut state) >> 56) as u8;
     let rgb = (0..3 * height * width).map(|_| byte()).collect();
     Frame::new(width, height, rgb).ok_or_else(|| Error::Usage("the network's input has no pixels".to_owned()))
 }

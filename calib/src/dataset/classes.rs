@@ -141,11 +141,11 @@ const COCO_IDS: [i64; 80] = {
     ids
 };
 
-fn same(a: &str, b: &str) -> bool {
+pub(super) fn same(a: &str, b: &str) -> bool {
     a.trim().to_lowercase() == b.trim().to_lowercase()
 }
 
-fn position(names: &[String], name: &str) -> Option<usize> {
+pub(super) fn position(names: &[String], name: &str) -> Option<usize> {
     names.iter().position(|n| same(n, name))
 }
 
@@ -171,7 +171,7 @@ fn check_map(data: &[Category], map: &[MapEntry]) -> Result<()> {
 }
 
 /// The first names, and how many more there are.
-fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+pub(super) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let more = names.len().saturating_sub(NAMES_LISTED_MAX);
     let shown: Vec<&str> = names.take(NAMES_LISTED_MAX).collect();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };

@@ -1,12 +1,13 @@
 //! COCO annotation files (`instances_*.json`). Fields that are not needed here are not looked at.
 
 use super::read::read_bytes;
-use super::{Annotation, Category, Dataset, Image, Source, box_fault, check_classes};
+use super::{Annotation, Category, Dataset, Findings, Image, Place, Source, box_fault, check_classes};
 use crate::error::{Error, Result};
 use crate::limits::{ANNOTATIONS_MAX, IMAGES_MAX, JSON_FILE_BYTES_MAX};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::{Component, Path};
+use std::sync::Arc;
 
 #[derive(Deserialize)]
 struct CocoFile {
@@ -40,7 +41,7 @@ struct CocoAnnotation {
 }
 
 /// Reads the annotation file of `source`.
-pub(super) fn open(source: Source<'_>) -> Result<Dataset> {
+pub(super) fn open(source: Source<'_>, findings: &mut Findings) -> Result<Dataset> {
     let path = source.annotations;
     let bytes = read_bytes(path, JSON_FILE_BYTES_MAX)?;
     let file: CocoFile = serde_json::from_slice(&bytes).map_err(|e| {
@@ -58,7 +59,7 @@ pub(super) fn open(source: Source<'_>) -> Result<Dataset> {
     let folder = source.images.or(path.parent()).unwrap_or(Path::new(""));
     let mut images = images(path, folder, file.images)?;
     let categories = categories(path, file.categories)?;
-    let annotations = annotations(path, &images, &categories, file.annotations)?;
+    let annotations = annotations(path, &images, &categories, file.annotations, findings)?;
     images.truncate(source.limit.unwrap_or(usize::MAX));
     let kept = images.len();
     let annotations = annotations.into_iter().filter(|a| (a.image as usize) < kept).collect();
@@ -67,6 +68,7 @@ pub(super) fn open(source: Source<'_>) -> Result<Dataset> {
 
 fn images(path: &Path, folder: &Path, listed: Vec<CocoImage>) -> Result<Vec<Image>> {
     let mut images = Vec::with_capacity(listed.len());
+    let labels: Arc<Path> = path.into();
     for CocoImage { id, file_name } in listed {
         let name = Path::new(&file_name);
         let inside = name.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
@@ -76,7 +78,7 @@ fn images(path: &Path, folder: &Path, listed: Vec<CocoImage>) -> Result<Vec<Imag
                 format!("image {id}: file_name {file_name:?} must be a path inside the image folder"),
             ));
         }
-        images.push(Image { id, path: folder.join(name) });
+        images.push(Image { id, path: folder.join(name), labels: Some(labels.clone()) });
     }
     images.sort_by_key(|image| image.id);
     match images.windows(2).find(|pair| pair[0].id == pair[1].id) {
@@ -95,39 +97,51 @@ fn categories(path: &Path, listed: Vec<CocoCategory>) -> Result<Vec<Category>> {
     }
 }
 
-/// Resolves ids to indices. Annotations of unlisted images or categories are left out, as by `COCOeval`.
+/// Resolves ids to indices. Annotations of unlisted images or categories are left out, as by `COCOeval`; where faults are
+/// gathered, they are faults.
 fn annotations(
     path: &Path,
     images: &[Image],
     categories: &[Category],
     listed: Vec<CocoAnnotation>,
+    findings: &mut Findings,
 ) -> Result<Vec<Annotation>> {
     let image_index: HashMap<i64, u32> = images.iter().map(|image| image.id).zip(0..).collect();
     let category_index: HashMap<i64, u32> = categories.iter().map(|category| category.id).zip(0..).collect();
     check_annotation_ids(path, &listed)?;
-    let total = listed.len();
+    let (total, mut unlisted) = (listed.len(), 0);
     let mut annotations = Vec::with_capacity(total);
     for a in listed {
-        if let Some(fault) = box_fault(&a.bbox) {
-            return Err(Error::bad_data(path, format!("annotation {}: bbox {:?} {fault}", a.id, a.bbox)));
-        }
+        let place = Place::Annotation(a.id);
         let area = a.area.unwrap_or(a.bbox[2] * a.bbox[3]);
-        if area.is_nan() || area < 0.0 {
-            return Err(Error::bad_data(path, format!("annotation {}: area {area} is negative", a.id)));
-        }
-        let (Some(&image), Some(&category)) =
-            (image_index.get(&a.image_id), category_index.get(&a.category_id))
-        else {
-            continue;
+        let fault = match box_fault(&a.bbox) {
+            Some(fault) => Some(format!("bbox {:?} {fault}", a.bbox)),
+            None if area.is_nan() || area < 0.0 => Some(format!("area {area} is negative")),
+            None => None,
         };
-        let crowd = a.iscrowd != 0;
-        annotations.push(Annotation { id: a.id, image, category, bbox: a.bbox, area, crowd });
+        if let Some(fault) = fault {
+            findings.note(place.fault(path, &fault))?;
+            continue;
+        }
+        match (image_index.get(&a.image_id), category_index.get(&a.category_id)) {
+            (Some(&image), Some(&category)) => {
+                let crowd = a.iscrowd != 0;
+                annotations.push(Annotation { id: a.id, image, category, bbox: a.bbox, area, crowd, place });
+            }
+            (image, _) if findings.gathers() => {
+                let what = match image {
+                    None => format!("image {} is not listed", a.image_id),
+                    Some(_) => format!("category {} is not listed", a.category_id),
+                };
+                findings.note(place.fault(path, &what))?;
+            }
+            _ => unlisted += 1,
+        }
     }
-    if annotations.len() < total {
+    if unlisted > 0 {
         log::warn!(
-            "{}: {} of {total} annotations name an image or category that is not listed; left out",
+            "{}: {unlisted} of {total} annotations name an image or category that is not listed; left out",
             path.display(),
-            total - annotations.len()
         );
     }
     Ok(annotations)

@@ -1,22 +1,41 @@
 //! Annotated pictures, whatever format the annotations came in.
 
+mod check;
+pub mod cityscapes;
 pub mod classes;
 mod coco;
+pub mod description;
+pub mod export;
+mod findings;
+mod folder;
+mod format;
+mod join;
 mod names;
 mod picture;
 mod read;
 mod results;
-mod yolo;
+pub mod split;
+pub mod stated;
+pub mod stats;
+pub mod training;
+pub mod voc;
+mod whole;
+pub mod yolo;
 
-pub use names::read_names;
+pub use findings::Findings;
+pub use format::Format;
+pub use join::Checked;
+pub use names::{parse_names, read_names};
 pub(crate) use picture::has_picture_name;
-pub(crate) use read::read_text;
+pub(crate) use read::{read_bytes, read_text};
 pub use results::{CocoResult, read_results, write_results};
+pub use whole::Whole;
 
 use crate::error::{Error, Result};
 use crate::limits::{BOX_COORDINATE_MAX, CLASS_NAME_BYTES_MAX};
 use ocellus::limits::CLASSES_MAX;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// An image of a data set.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +44,8 @@ pub struct Image {
     pub id: i64,
     /// Where the picture lies.
     pub path: PathBuf,
+    /// The file that says what is on it. `None`: there is none, so nothing is.
+    pub labels: Option<Arc<Path>>,
 }
 
 /// A class of objects.
@@ -49,8 +70,32 @@ pub struct Annotation {
     pub bbox: [f64; 4],
     /// Area of the object in pixels, finite and not negative.
     pub area: f64,
-    /// A region of many objects.
+    /// A region of many objects, or an object that need not be found.
     pub crowd: bool,
+    /// Where in [`Image::labels`] it stands.
+    pub place: Place,
+}
+
+/// Where in a label file something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A line, from 1.
+    Line(u32),
+    /// The COCO annotation with this id.
+    Annotation(i64),
+    /// An entry of a JSON file's list of objects, from 0.
+    Object(u32),
+}
+
+impl Place {
+    /// What is wrong at this place of `file`.
+    fn fault(self, file: &Path, what: &str) -> Error {
+        match self {
+            Place::Line(line) => Error::bad_line(file, line as usize, what),
+            Place::Annotation(id) => Error::bad_data(file, format!("annotation {id}: {what}")),
+            Place::Object(at) => Error::bad_data(file, format!("objects[{at}]: {what}")),
+        }
+    }
 }
 
 /// A picture that could not be read.
@@ -84,21 +129,41 @@ pub struct Dataset {
 /// What to read, and from where.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
-    /// A COCO annotation file, or a YOLO folder.
+    /// A COCO annotation file, or a folder of label files.
     pub annotations: &'a Path,
-    /// The folder of the pictures. Without it, COCO's file names are relative to the annotation file's folder.
+    /// The folder of the pictures. Without it, COCO's file names are relative to the annotation file's folder, and each
+    /// other format has its own habits.
     pub images: Option<&'a Path>,
-    /// Class names for a YOLO folder that has no `data.yaml`.
+    /// Class names for a YOLO folder that has no `data.yaml`, and for VOC and Cityscapes those that count.
     pub names: Option<&'a [String]>,
     /// Keeps only the first images (by id).
     pub limit: Option<usize>,
 }
 
 impl Dataset {
-    /// Reads COCO annotations where `source.annotations` is a file, YOLO labels where it is a folder.
+    /// Reads annotations in the format that [`Format::of`] finds.
+    ///
+    /// # Errors
+    /// Something is faulty; the error names the file and the place.
     pub fn open(source: Source<'_>) -> Result<Self> {
-        let about = std::fs::metadata(source.annotations).map_err(|e| Error::io(source.annotations, e))?;
-        let dataset = if about.is_dir() { yolo::open(source)? } else { coco::open(source)? };
+        Self::read(source, Format::of(source.annotations)?, &mut Findings::strict())
+    }
+
+    /// Reads annotations in this format. Faults of single pictures and boxes go to `findings`.
+    ///
+    /// # Errors
+    /// A fault, if `findings` are strict; else one that leaves nothing to read.
+    pub fn read(source: Source<'_>, format: Format, findings: &mut Findings) -> Result<Self> {
+        let dataset = match format {
+            Format::Coco => coco::open(source, findings)?,
+            Format::Yolo => yolo::open(source, findings)?,
+            Format::Voc => voc::open(source, findings)?,
+            Format::Cityscapes => cityscapes::open(source, findings)?,
+        };
+        // Of data without a single good picture the faults are what is worth reading.
+        if findings.gathers() && dataset.images.is_empty() && findings.count() + dataset.skipped.len() > 0 {
+            return Ok(dataset);
+        }
         if dataset.images.is_empty() {
             return Err(match dataset.skipped.first() {
                 Some(first) => {

@@ -4,6 +4,7 @@ use super::check_classes;
 use super::read::read_text;
 use crate::error::{Error, Result};
 use crate::limits::{DATA_YAML_LEVELS_MAX, TEXT_FILE_BYTES_MAX};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// Reads a file with one class name per line; blank lines at the end do not count.
@@ -30,7 +31,10 @@ pub(super) fn find_data_yaml(folder: &Path) -> Result<Option<Vec<String>>> {
 
 /// Reads `names:` of a `data.yaml` in any of its four usual spellings: a list or a map with keys 0, 1, 2 …,
 /// each either inline or one entry per line. The rest of the file is not looked at.
-fn parse_names(path: &Path, text: &str) -> Result<Vec<String>> {
+///
+/// # Errors
+/// There is no such entry, or it is broken; the error names the line.
+pub fn parse_names(path: &Path, text: &str) -> Result<Vec<String>> {
     let mut lines = (1..).zip(text.lines().map(strip_comment));
     let Some((number, rest)) =
         lines.find_map(|(number, line)| Some((number, line.strip_prefix("names:")?.trim())))
@@ -96,7 +100,7 @@ impl Names {
         if name.is_empty() {
             return Err("a class name is empty".to_owned());
         }
-        self.0.push(name.to_owned());
+        self.0.push(name.into_owned());
         Ok(())
     }
 
@@ -110,10 +114,14 @@ impl Names {
     }
 }
 
-/// Removes one pair of quotes around `text`.
-fn unquote(text: &str) -> &str {
+/// Removes one pair of quotes around `text`. Between single quotes, two of them stand for one.
+fn unquote(text: &str) -> Cow<'_, str> {
     let inner = |quote| text.strip_prefix(quote).and_then(|s: &str| s.strip_suffix(quote));
-    inner('"').or_else(|| inner('\'')).unwrap_or(text)
+    match (inner('"'), inner('\'')) {
+        (Some(inside), _) => inside.into(),
+        (None, Some(inside)) => inside.replace("''", "'").into(),
+        (None, None) => text.into(),
+    }
 }
 
 /// Byte positions of `line`'s characters that stand outside quotes, with the character before each.
@@ -121,8 +129,8 @@ fn outside_quotes(line: &str) -> impl Iterator<Item = (usize, char, Option<char>
     let (mut quote, mut before) = (None, None);
     line.char_indices().filter_map(move |(i, c)| {
         let previous = before.replace(c);
-        // An apostrophe inside a word (`driver's`) opens nothing.
-        let opens = previous.is_none_or(|p| p.is_whitespace() || "[{,:-".contains(p));
+        // An apostrophe inside a word (`driver's`) opens nothing; two in a quoted word close and open.
+        let opens = previous.is_none_or(|p| p.is_whitespace() || "[{,:-".contains(p) || p == c);
         match quote {
             Some(q) if q == c => quote = None,
             None if opens && (c == '"' || c == '\'') => quote = Some(c),
@@ -177,6 +185,7 @@ mod tests {
             assert_eq!(parse(text).unwrap(), ["car", "traffic light", "fork, knife"], "{text}");
         }
         assert_eq!(parse("names: [driver's seat, b#1]").unwrap(), ["driver's seat", "b#1"]);
+        assert_eq!(parse("names: ['a ''b'', c', 'd''s, e']").unwrap(), ["a 'b', c", "d's, e"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// Reads a regular file of at most `bytes_max` bytes.
-pub(super) fn read_bytes(path: &Path, bytes_max: u64) -> Result<Vec<u8>> {
+pub(crate) fn read_bytes(path: &Path, bytes_max: u64) -> Result<Vec<u8>> {
     let io = |e| Error::io(path, e);
     let too_large = || Error::bad_data(path, format!("larger than the limit of {bytes_max} bytes"));
     // Asked of the path and not of the open file: opening a pipe would wait for a writer.

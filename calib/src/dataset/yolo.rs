@@ -3,22 +3,19 @@
 //! Labels lie in `labels/` of the given folder or in the folder itself; pictures in the folder named by the
 //! caller, in `images/`, or beside the labels. A picture without a label file has no objects.
 
+use super::folder::{inside_or, pair_up};
 use super::names::find_data_yaml;
 use super::picture;
 use super::read::read_text;
-use super::{Annotation, Category, Dataset, Image, Skipped, Source};
+use super::{Annotation, Category, Dataset, Findings, Image, Place, Skipped, Source};
 use crate::error::{Error, Result};
-use crate::limits::{ANNOTATIONS_MAX, IMAGES_MAX, TEXT_FILE_BYTES_MAX, YOLO_COORDINATE_SLACK};
-use std::collections::HashSet;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use crate::limits::{ANNOTATIONS_MAX, TEXT_FILE_BYTES_MAX, YOLO_COORDINATE_SLACK};
+use std::path::Path;
 
 /// Reads the folder of `source`.
-pub(super) fn open(source: Source<'_>) -> Result<Dataset> {
+pub(super) fn open(source: Source<'_>, findings: &mut Findings) -> Result<Dataset> {
     let root = source.annotations;
-    let or_root = |folder: PathBuf| if folder.is_dir() { folder } else { root.to_owned() };
-    let labels = or_root(root.join("labels"));
-    let pictures = source.images.map_or_else(|| or_root(root.join("images")), Path::to_owned);
+    let pictures = source.images.map_or_else(|| inside_or(root, "images"), Path::to_owned);
     let names = match find_data_yaml(root)? {
         Some(names) => names,
         None => source.names.map(<[String]>::to_vec).ok_or_else(|| {
@@ -28,7 +25,7 @@ pub(super) fn open(source: Source<'_>) -> Result<Dataset> {
             ))
         })?,
     };
-    let pairs = pair_up(&pictures, &labels)?;
+    let pairs = pair_up(&pictures, &inside_or(root, "labels"), "txt", findings)?;
     let mut dataset = Dataset {
         categories: (0..).zip(names).map(|(id, name)| Category { id, name }).collect(),
         ..Dataset::default()
@@ -36,10 +33,10 @@ pub(super) fn open(source: Source<'_>) -> Result<Dataset> {
     for (id, (path, label)) in (1..).zip(pairs).take(source.limit.unwrap_or(usize::MAX)) {
         match picture::size(&path) {
             Ok(size) => {
-                if let Some(label) = label {
-                    add_rows(&mut dataset, &label, size)?;
+                if let Some(label) = &label {
+                    add_rows(&mut dataset, label, size, findings)?;
                 }
-                dataset.images.push(Image { id, path });
+                dataset.images.push(Image { id, path, labels: label.map(Into::into) });
             }
             Err(reason) => dataset.skipped.push(Skipped { file: path, reason }),
         }
@@ -47,79 +44,47 @@ pub(super) fn open(source: Source<'_>) -> Result<Dataset> {
     Ok(dataset)
 }
 
-/// Each picture, by name, with its label file if it has one.
-fn pair_up(pictures: &Path, labels: &Path) -> Result<Vec<(PathBuf, Option<PathBuf>)>> {
-    let pictures_found = list(pictures, picture::has_picture_name)?;
-    let mut labels_found: HashSet<OsString> = list(labels, is_label)?
-        .iter()
-        .filter_map(|path| path.file_stem().map(|stem| stem.to_owned()))
-        .collect();
-    if labels_found.is_empty() {
-        return Err(Error::bad_data(labels, "no YOLO label files (.txt) here"));
-    }
-    let mut pairs: Vec<(PathBuf, Option<PathBuf>)> = Vec::with_capacity(pictures_found.len());
-    for path in pictures_found {
-        let stem = path.file_stem().unwrap_or_default().to_owned();
-        if pairs.last().is_some_and(|(last, _)| last.file_stem() == Some(&stem)) {
-            return Err(Error::bad_data(path, "another picture has the same name but for its extension"));
-        }
-        let label = labels_found.remove(&stem).then(|| label_path(labels, stem));
-        pairs.push((path, label));
-    }
-    if let Some(first) = labels_found.iter().min() {
-        let what =
-            format!("no picture for this label file; {} are missing: check --images", labels_found.len());
-        return Err(Error::bad_data(label_path(labels, first.clone()), what));
-    }
-    Ok(pairs)
-}
-
-/// Stems may hold dots, so the extension is appended and not replaced.
-fn label_path(labels: &Path, mut stem: OsString) -> PathBuf {
-    stem.push(".txt");
-    labels.join(stem)
-}
-
-/// Files in `folder` that `keep` accepts, sorted by name without extension.
-fn list(folder: &Path, keep: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
-    let io = |e| Error::io(folder, e);
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        if keep(&path) && path.is_file() {
-            files.push(path);
-        }
-        if files.len() > IMAGES_MAX {
-            return Err(Error::bad_data(folder, format!("more than {IMAGES_MAX} files")));
-        }
-    }
-    files.sort_by(|a, b| (a.file_stem(), a.extension()).cmp(&(b.file_stem(), b.extension())));
-    Ok(files)
-}
-
-/// Whether a file name is a label file's: `.txt`, and none of the texts that labelling tools put beside.
-fn is_label(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    path.extension().is_some_and(|e| e == "txt") && name != "classes.txt" && !name.starts_with("readme")
-}
-
 /// Appends the boxes of one label file, for a picture of `size` (width, height) that is pushed next.
-fn add_rows(dataset: &mut Dataset, path: &Path, size: [u32; 2]) -> Result<()> {
+fn add_rows(dataset: &mut Dataset, path: &Path, size: [u32; 2], findings: &mut Findings) -> Result<()> {
     let image = dataset.images.len() as u32;
-    for (number, line) in (1..).zip(read_text(path, TEXT_FILE_BYTES_MAX)?.lines()) {
-        if line.trim().is_empty() {
-            continue;
-        }
-        let (category, bbox) = parse_row(line, dataset.categories.len(), size.map(f64::from))
-            .map_err(|what| Error::bad_line(path, number, what))?;
+    let text = match read_text(path, TEXT_FILE_BYTES_MAX) {
+        Ok(text) => text,
+        Err(fault) => return findings.note(fault),
+    };
+    for (category, bbox, line) in parse(path, &text, dataset.categories.len(), size, findings)? {
         let id = dataset.annotations.len() as i64 + 1;
-        let area = bbox[2] * bbox[3];
-        dataset.annotations.push(Annotation { id, image, category, bbox, area, crowd: false });
+        let (area, place) = (bbox[2] * bbox[3], Place::Line(line));
+        dataset.annotations.push(Annotation { id, image, category, bbox, area, crowd: false, place });
     }
     if dataset.annotations.len() > ANNOTATIONS_MAX {
         return Err(Error::bad_data(path, format!("more than {ANNOTATIONS_MAX} boxes up to here")));
     }
     Ok(())
+}
+
+/// A class, a box (left, top, width, height in pixels), and the line of both.
+pub type Row = (u32, [f64; 4], u32);
+
+/// The rows of `text`, the content of the label file `path` of a picture of `size` (width, height). Faulty rows are noted
+/// and left out.
+///
+/// # Errors
+/// A row is faulty and `findings` are strict.
+pub fn parse(
+    path: &Path,
+    text: &str,
+    classes: usize,
+    size: [u32; 2],
+    findings: &mut Findings,
+) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+        match parse_row(line, classes, size.map(f64::from)) {
+            Ok((class, bbox)) => rows.push((class, bbox, number)),
+            Err(what) => findings.note(Error::bad_line(path, number as usize, what))?,
+        }
+    }
+    Ok(rows)
 }
 
 /// Class and box (left, top, width, height in pixels) of a row.

@@ -9,7 +9,7 @@ use super::coco_map::{each_category, match_category, mean};
 use super::curve::{RECALL_LEVELS, precision_sum};
 use super::matching::{AREA_RANGES, Outcome, THRESHOLDS, sort_by_score};
 use super::{ScoredBox, Truth};
-use crate::table::next_random;
+use crate::random::next_random;
 use std::array::from_fn;
 
 /// The outer shares of the resamples between which an interval lies.

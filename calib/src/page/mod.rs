@@ -8,6 +8,7 @@ mod charts;
 mod data;
 mod format;
 mod headline;
+mod instances;
 mod plot;
 mod sample;
 mod sheets;
@@ -18,6 +19,7 @@ pub use data::{
     Accuracy, AccuracyRow, CalibrationFacts, ClassLine, FileRow, LatencyRow, LayerRow, PageData, Precision,
     Sample, TensorRow,
 };
+pub use instances::{InstanceBar, instances_svg};
 pub use plot::layers_svg;
 pub use sample::side_by_side;
 

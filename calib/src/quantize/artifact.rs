@@ -1,15 +1,17 @@
 //! A quantized network as files: QDQ ONNX, or ncnn's int8 pair.
 
 use super::recipe::{Layer8, Recipe};
+use super::{Activations, Calibration, Choices, Scheme};
+use crate::convert::Target;
 use crate::error::Result;
 use crate::runtime::network::{Network, Weighted, weighted};
 use crate::write::ncnn::{NcnnInt8, NcnnOptions, ncnn};
 use crate::write::onnx::{OnnxOptions, onnx};
-use crate::write::sizes::Files;
+use crate::write::sizes::{Files, Written, for_any_size};
 use ocellus::graph::Graph;
 use ocellus::loader::Model;
 use ocellus::tensor::Data;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// The int8 network in memory, as the runtime runs it.
@@ -18,6 +20,30 @@ use std::path::Path;
 /// None but those of the graph's builder.
 pub fn model(network: &Network, recipe: &Recipe) -> Result<Model> {
     Ok(Model { graph: recipe.apply(network.graph())?, metadata: network.model.metadata.clone() })
+}
+
+/// The files of `recipe`, which follows from `choices` with these layers in `float`, in the format that the suffix of
+/// `path` says; for any size if the network is given at another one as well (or why it is not). ncnn knows symmetric
+/// grids only: its file is of a recipe of its own.
+///
+/// # Errors
+/// The suffix says no format, or the format has no operator for a node.
+pub fn files(
+    (calibration, other): (&Calibration, &std::result::Result<Graph, String>),
+    choices: &Choices,
+    float: &HashSet<usize>,
+    recipe: &Recipe,
+    path: &Path,
+) -> Result<Written> {
+    let network = &calibration.network;
+    match Target::of(path)? {
+        Target::Onnx => for_any_size(other, |other| onnx_files(network, other, recipe, path)),
+        Target::Ncnn => {
+            let scheme = Scheme { activations: Activations::Signed, ..choices.scheme };
+            let signed = calibration.recipe(&Choices { scheme, ..*choices }, float);
+            for_any_size(other, |other| ncnn_files(network, other, &signed, path))
+        }
+    }
 }
 
 /// QDQ ONNX at `path`, for any size if the network is given at an `other` one as well. `recipe` has affine or
@@ -33,7 +59,7 @@ pub fn onnx_files(network: &Network, other: Option<&Graph>, recipe: &Recipe, pat
 }
 
 /// ncnn's `.param` at `path` and its `.bin` beside it, for any size if the network is given at an `other` one as well.
-/// `recipe` has symmetric grids: ncnn knows no others.
+/// `recipe` has signed grids: ncnn knows no others.
 ///
 /// # Errors
 /// ncnn has no layer for a node, or cannot say how it depends on the size.

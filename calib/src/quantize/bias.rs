@@ -1,6 +1,6 @@
 //! Bias correction: a layer's mean output in int8 is what it was in float.
 
-use super::patches::Patches;
+use crate::table::patches::Patches;
 use ocellus::tensor::Tensor;
 
 /// Per output channel, what int8 takes from the mean output of a layer on `patches`: to be added to its bias.

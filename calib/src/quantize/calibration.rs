@@ -1,23 +1,20 @@
 //! What pictures show of a network, and the recipe that follows from it.
 
-use super::patches::{Patches, Sample, samples};
 use super::recipe::{Layer8, Recipe};
 use super::scheme::Scheme;
 use super::sites::{self, Group};
-use super::{bias, equalize, range, rounding};
+use super::{bias, equalize, imported, range, rounding};
 use crate::dataset::Skipped;
 use crate::error::{Error, Result};
 use crate::runtime::activations::Observer;
 use crate::runtime::network::{Network, Weighted, weighted};
+use crate::table::patches::{Patches, SAMPLED_MAX, Sample, samples};
 use crate::table::{self, Collected, Histogram, Method};
 use ocellus::graph::{Graph, ValueId};
 use ocellus::passes;
 use ocellus::tensor::Quant;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-
-/// Most pictures that layers' inputs are sampled from.
-const SAMPLED_MAX: usize = 256;
 
 /// How weights become codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -59,10 +56,34 @@ pub struct Calibration {
     pub pictures: usize,
     /// Pictures that cannot be read.
     pub skipped: Vec<Skipped>,
+    /// Magnitude that tensors are to reach to, whatever the pictures show; see [`Calibration::impose`].
+    imposed: HashMap<ValueId, f32>,
     /// What layers read: to choose by, and to correct by.
     samples: [Sample; 2],
     /// What has equalized the channels of `network`.
     equalization: Option<Recipe>,
+}
+
+/// What has chosen the range of a grid.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Chosen {
+    /// A method, from histograms.
+    By(Method),
+    /// Somebody else's table.
+    Table,
+    /// The pixel values that there are; or there was nothing to choose from.
+    Given,
+}
+
+impl Chosen {
+    /// Its name; `None`: nobody's choice.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Chosen::By(method) => Some(method.name()),
+            Chosen::Table => Some("table"),
+            Chosen::Given => None,
+        }
+    }
 }
 
 impl Calibration {
@@ -85,7 +106,7 @@ impl Calibration {
     ) -> Result<Self> {
         let mut network = network.clone();
         network.model.graph = simple(network.graph())?;
-        let few = spread_out(pictures, SAMPLED_MAX);
+        let few = table::spread_out(pictures, SAMPLED_MAX);
         let mut samples = samples(&network, &few, threads, &progress)?;
         let equalization = equalized.then(|| equalize::equalize(network.graph(), &mut samples));
         if let Some(recipe) = &equalization {
@@ -98,7 +119,8 @@ impl Calibration {
             table::collect(observer, pictures, threads, progress)?;
         let histograms: HashMap<ValueId, Histogram> = tensors.into_iter().zip(histograms).collect();
         refuse_one_colour(network.graph(), &histograms)?;
-        Ok(Calibration { network, histograms, pictures, skipped, samples, equalization })
+        let imposed = HashMap::new();
+        Ok(Calibration { network, histograms, pictures, skipped, imposed, samples, equalization })
     }
 
     /// The calibrated network at another size, as `graph` (of the same file) has it: recipes fit it as well.
@@ -111,6 +133,11 @@ impl Calibration {
             Some(recipe) => recipe.apply(&graph)?,
             None => graph,
         })
+    }
+
+    /// From now on the inputs of the layers that are named reach to these thresholds, but for the network's own input.
+    pub fn impose(&mut self, thresholds: &HashMap<String, f32>) {
+        self.imposed = imported::of_tensors(self.network.graph(), thresholds);
     }
 
     /// The recipe that `choices` make; `float` layers (by place) stay in float.
@@ -138,17 +165,22 @@ impl Calibration {
         Recipe { grids, layers: kept.map(|(at, layer)| (*at, layer.clone())).collect() }
     }
 
-    /// The grid of a group, and the method that has chosen its range; `None`: no number was to be weighed.
-    pub fn grid(&self, group: &Group, choices: &Choices) -> (Option<Method>, Quant) {
+    /// The grid of a group, and what has chosen its range.
+    pub fn grid(&self, group: &Group, choices: &Choices) -> (Chosen, Quant) {
         let scheme = choices.scheme;
         let is_input = |id: &ValueId| self.network.graph().inputs.contains(id);
         if group.computed.iter().any(is_input)
             && let Some(grid) = scheme.grid(self.picture_range())
         {
             // Every pixel value is a code of its own.
-            return (None, grid);
+            return (Chosen::Given, grid);
         }
         let histograms = self.histograms_of(group);
+        let imposed = group.members.iter().filter_map(|id| self.imposed.get(id)).copied().reduce(f32::max);
+        let seen = range::hull(histograms.iter().map(|h| h.range()));
+        if let Some(grid) = imposed.and_then(|threshold| scheme.grid(imported::range_to(threshold, seen))) {
+            return (Chosen::Table, grid);
+        }
         let candidates = match &choices.method {
             Some(method) => std::slice::from_ref(method),
             None => &CANDIDATES[..],
@@ -158,9 +190,9 @@ impl Calibration {
             Some((range::cost(&histograms, grid), method, grid))
         });
         match grids.min_by(|a, b| a.0.total_cmp(&b.0)) {
-            Some((_, method, grid)) => (Some(method), grid),
+            Some((_, method, grid)) => (Chosen::By(method), grid),
             // Zeros alone fit any grid.
-            None => (None, Quant::from_range(0.0, 1.0).expect("a range")),
+            None => (Chosen::Given, Quant::from_range(0.0, 1.0).expect("a range")),
         }
     }
 
@@ -193,7 +225,7 @@ impl Calibration {
     }
 
     /// Smallest and largest number that preprocessing makes of a pixel.
-    fn picture_range(&self) -> (f32, f32) {
+    pub(super) fn picture_range(&self) -> (f32, f32) {
         let table = self.network.preprocess.real_table();
         table.iter().flatten().fold((0.0, 0.0), |(low, high), &x| (low.min(x), high.max(x)))
     }
@@ -204,18 +236,12 @@ const CANDIDATES: [Method; 5] =
     [Method::Mse, Method::Kl, Method::Percentile(0.9999), Method::Percentile(0.999_99), Method::MinMax];
 
 /// A network as it is calibrated: simplified, heads as their convolutions give them.
-fn simple(graph: &Graph) -> ocellus::Result<Graph> {
+pub fn simple(graph: &Graph) -> ocellus::Result<Graph> {
     passes::raw_heads(&passes::simplify(graph)?)
 }
 
 fn has_rows(patches: &&Patches) -> bool {
     patches.rows().len() > 0
-}
-
-/// `count` of the pictures at equal distances.
-fn spread_out(pictures: &[PathBuf], count: usize) -> Vec<PathBuf> {
-    let count = count.min(pictures.len());
-    (0..count).map(|i| pictures[i * pictures.len() / count].clone()).collect()
 }
 
 /// Pictures of a single colour say nothing of how numbers are spread: a model calibrated on them is broken.

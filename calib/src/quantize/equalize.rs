@@ -5,9 +5,9 @@
 //! and bias correction, 2019). Here a channel is followed through everything that only moves channels (shuffles,
 //! slices, concats, pooling, resizing) to all its readers, so that the stages of a ShuffleNet are equalized as one.
 
-use super::patches::Sample;
 use super::recipe::{Layer8, Recipe};
 use crate::runtime::network::{Weighted, weighted};
+use crate::table::patches::Sample;
 use ocellus::graph::{Graph, Node, Op, Unary, ValueId};
 use ocellus::tensor::{Data, Tensor};
 use std::collections::BTreeMap;
@@ -200,9 +200,9 @@ fn scaled(graph: &Graph, layer: &Weighted, reads: &[usize], makes: &[usize], fac
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quantize::patches;
     use crate::runtime::activations::Observer;
     use crate::runtime::network::Network;
+    use crate::table::patches;
     use ocellus::graph::WindowAttrs;
     use ocellus::image::Preprocess;
     use ocellus::loader::Model;
@@ -211,7 +211,7 @@ mod tests {
 
     /// Numbers from −1 to 1 that look random.
     fn random(state: &mut u64) -> f32 {
-        (crate::table::next_random(state) >> 40) as f32 / (1 << 23) as f32 - 1.0
+        (crate::random::next_random(state) >> 40) as f32 / (1 << 23) as f32 - 1.0
     }
 
     /// A network that grows; the channels of its layers reach very differently far.

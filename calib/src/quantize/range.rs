@@ -52,7 +52,8 @@ pub fn choose(histograms: &[&Histogram], method: Method, scheme: Scheme, picture
     hull(histograms.iter().map(own))
 }
 
-fn hull(ranges: impl Iterator<Item = (f32, f32)>) -> (f32, f32) {
+/// The smallest range that holds all `ranges` and zero.
+pub(super) fn hull(ranges: impl Iterator<Item = (f32, f32)>) -> (f32, f32) {
     ranges.fold((0.0, 0.0), |(low, high), range| (low.min(range.0), high.max(range.1)))
 }
 
@@ -86,13 +87,16 @@ fn better(a: (f64, (f32, f32)), b: (f64, (f32, f32))) -> (f64, (f32, f32)) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Activations;
     use super::*;
+
+    const ACTIVATIONS: [Activations; 3] = [Activations::Affine, Activations::Symmetric, Activations::Signed];
 
     /// Sums of sixteen even numbers, nearly normal, about `middle`; those below `low` become `low`, as an activation
     /// would make them.
     fn numbers(count: usize, middle: f32, low: f32) -> Vec<f32> {
         let mut state = 3u64;
-        let mut even = || (crate::table::next_random(&mut state) >> 40) as f32 / (1 << 24) as f32 - 0.5;
+        let mut even = || (crate::random::next_random(&mut state) >> 40) as f32 / (1 << 24) as f32 - 0.5;
         (0..count).map(|_| ((0..16).map(|_| even()).sum::<f32>() + middle).max(low)).collect()
     }
 
@@ -108,8 +112,8 @@ mod tests {
         let numbers = numbers(20_000, 0.3, f32::NEG_INFINITY);
         let histogram = histogram(&numbers);
         for (low, high) in [histogram.range(), (-2.0, 3.0), (-1.0, 1.0), (-0.2, 4.0)] {
-            for symmetric in [false, true] {
-                let grid = Scheme { symmetric, ..Scheme::default() }.grid((low, high)).unwrap();
+            for activations in ACTIVATIONS {
+                let grid = Scheme { activations, ..Scheme::default() }.grid((low, high)).unwrap();
                 let changed = |x: f32| f64::from(x - grid.dequantize(grid.quantize(x)));
                 let expected =
                     numbers.iter().map(|&x| changed(x).powi(2)).sum::<f64>() / numbers.len() as f64;
@@ -136,8 +140,8 @@ mod tests {
         let mut groups: Vec<Vec<&Histogram>> = histograms.iter().map(|h| vec![h]).collect();
         groups.push(histograms.iter().collect());
         for histograms in &groups {
-            for symmetric in [false, true] {
-                let scheme = Scheme { symmetric, ..Scheme::default() };
+            for activations in ACTIVATIONS {
+                let scheme = Scheme { activations, ..Scheme::default() };
                 let of = |method| {
                     let range = choose(histograms, method, scheme, 1);
                     assert!(range.0 <= 0.0 && range.1 >= 0.0, "{range:?}");

@@ -4,8 +4,8 @@
 //! weights that are still real, as the correlation of the inputs allows (Frantar, Ashkboos, Hoefler, Alistarh:
 //! GPTQ, 2022, after Hassibi and Stork's optimal brain surgeon).
 
-use super::patches::Patches;
 use super::scheme::{Scheme, q8};
+use crate::table::patches::Patches;
 use ocellus::tensor::Tensor;
 
 /// Added to the diagonal of the correlations, in parts of its mean: inputs that are never seen stay as they are.

@@ -38,13 +38,7 @@ impl Network {
         let size = options.side.map(|side| [side; 2]);
         let mut model = load(&options.model, &LoadOptions { size })?;
         check(&model.graph).map_err(in_file)?;
-        let mut preprocess = Preprocess::from_metadata(&model.metadata).map_err(in_file)?;
-        for (key, value) in &options.preprocess {
-            if preprocess.set(key, value)? {
-                model.metadata.retain(|(known, _)| known != key);
-                model.metadata.push((key.clone(), value.clone()));
-            }
-        }
+        let preprocess = replace_preprocess(&mut model, &options.preprocess).map_err(in_file)?;
         Ok(Network { model, preprocess })
     }
 
@@ -79,6 +73,34 @@ pub fn at_other_size(model: &Path, graph: &Graph) -> std::result::Result<Graph, 
         true => Ok(graph),
         false => Err("the model's file is made for this one".to_owned()),
     }
+}
+
+/// The files of a model: of ncnn the weights as well.
+pub fn files_named(model: &Path) -> Vec<PathBuf> {
+    let name = model.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    match &name {
+        name if name.ends_with(".param.bin") => {
+            vec![model.to_owned(), model.with_extension("").with_extension("bin")]
+        }
+        name if name.ends_with(".param") => vec![model.to_owned(), model.with_extension("bin")],
+        _ => vec![model.to_owned()],
+    }
+}
+
+/// Puts the preprocessing properties `entries` into the metadata, in the place of the model's own, and says how
+/// pictures are prepared then.
+///
+/// # Errors
+/// A property, or one of the model's, cannot be read.
+pub fn replace_preprocess(model: &mut Model, entries: &[(String, String)]) -> Result<Preprocess> {
+    let mut preprocess = Preprocess::from_metadata(&model.metadata)?;
+    for (key, value) in entries {
+        if preprocess.set(key, value)? {
+            model.metadata.retain(|(known, _)| known != key);
+            model.metadata.push((key.clone(), value.clone()));
+        }
+    }
+    Ok(preprocess)
 }
 
 /// A convolution, depthwise convolution or inner product with constant weights: what int8 engines quantize.

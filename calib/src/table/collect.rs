@@ -1,6 +1,6 @@
 //! Two passes over the pictures: how far each tensor reaches, then how its magnitudes are spread.
 
-use super::histogram::Histogram;
+use super::histogram::{Histogram, Range};
 use crate::dataset::Skipped;
 use crate::error::{Error, Result};
 use crate::runtime::activations::Observer;
@@ -17,6 +17,15 @@ pub struct Collected {
     pub pictures: usize,
     /// Pictures that cannot be read.
     pub skipped: Vec<Skipped>,
+}
+
+/// How far the tensors reach.
+#[derive(Clone, Debug)]
+pub struct Reached {
+    /// Smallest and largest number of each tensor.
+    pub ranges: Vec<Range>,
+    /// Pictures that cannot be read, by their places among all.
+    pub skipped: Vec<(usize, Skipped)>,
 }
 
 /// One thread's part of what is seen.
@@ -37,18 +46,34 @@ pub fn collect(
     threads: usize,
     progress: impl Fn() + Sync,
 ) -> Result<Collected> {
-    let (ranges, skipped) = ranges(&make, pictures, threads, &progress)?;
-    let broken: HashSet<&PathBuf> = skipped.iter().map(|skipped| &skipped.file).collect();
-    let usable: Vec<&PathBuf> = pictures.iter().filter(|picture| !broken.contains(picture)).collect();
-    if usable.is_empty() {
-        return Err(match skipped.first() {
-            Some(first) => Error::bad_data(&first.file, format!("{}; no picture can be read", first.reason)),
-            None => Error::Usage("no picture to calibrate with".to_owned()),
-        });
-    }
-    let empty: Vec<Histogram> = ranges.into_iter().map(|(low, high)| Histogram::new(low, high)).collect();
+    let Reached { ranges, skipped } = reach(&make, pictures, threads, &progress)?;
+    let usable = without(pictures, skipped.iter().map(|(at, _)| *at));
+    let histograms = count(make, &usable, &ranges, threads, progress)?;
+    let skipped = skipped.into_iter().map(|(_, skipped)| skipped).collect();
+    Ok(Collected { histograms, pictures: usable.len(), skipped })
+}
+
+/// The pictures but for those in some places.
+pub fn without(pictures: &[PathBuf], places: impl Iterator<Item = usize>) -> Vec<PathBuf> {
+    let places: HashSet<usize> = places.collect();
+    let usable = pictures.iter().enumerate().filter(|(at, _)| !places.contains(at));
+    usable.map(|(_, picture)| picture.clone()).collect()
+}
+
+/// The second pass: how the numbers of each tensor are spread within `ranges`, which the first has found.
+///
+/// # Errors
+/// A picture cannot be read, or the runtime fails.
+pub fn count(
+    make: impl Fn() -> Result<Observer> + Sync,
+    pictures: &[PathBuf],
+    ranges: &[Range],
+    threads: usize,
+    progress: impl Fn() + Sync,
+) -> Result<Vec<Histogram>> {
+    let empty: Vec<Histogram> = ranges.iter().map(|&(low, high)| Histogram::new(low, high)).collect();
     let parts = share(
-        &usable,
+        pictures,
         threads,
         || Ok((make()?, empty.clone())),
         |(observer, histograms), _, picture| {
@@ -64,19 +89,19 @@ pub fn collect(
     for (_, part) in parts {
         histograms.iter_mut().zip(&part).for_each(|(all, part)| all.merge(part));
     }
-    Ok(Collected { histograms, pictures: usable.len(), skipped })
+    Ok(histograms)
 }
 
-/// Smallest and largest number of each tensor.
-type Ranges = Vec<(f32, f32)>;
-
-/// Range of every tensor over the pictures, and those that cannot be read.
-fn ranges(
-    make: &(impl Fn() -> Result<Observer> + Sync),
+/// The first pass: the range of every tensor over the pictures, and those that cannot be read, with their places.
+///
+/// # Errors
+/// No picture can be read, the network gives NaN or infinity, or the runtime fails.
+pub fn reach(
+    make: impl Fn() -> Result<Observer> + Sync,
     pictures: &[PathBuf],
     threads: usize,
-    progress: &(impl Fn() + Sync),
-) -> Result<(Ranges, Vec<Skipped>)> {
+    progress: impl Fn() + Sync,
+) -> Result<Reached> {
     let new = || {
         let observer = make()?;
         Ok(Part { seen: vec![(0f32, 0f32); observer.tensors()], observer, skipped: Vec::new() })
@@ -103,7 +128,13 @@ fn ranges(
         skipped.extend(part.skipped);
     }
     skipped.sort_by_key(|(at, _)| *at);
-    Ok((ranges, skipped.into_iter().map(|(_, skipped)| skipped).collect()))
+    match skipped.first() {
+        _ if skipped.len() < pictures.len() => Ok(Reached { ranges, skipped }),
+        Some((_, first)) => {
+            Err(Error::bad_data(&first.file, format!("{}; no picture can be read", first.reason)))
+        }
+        None => Err(Error::Usage("no picture to calibrate with".to_owned())),
+    }
 }
 
 /// Smallest and largest number; `None` where one is not finite.

@@ -1,15 +1,16 @@
 //! How often each magnitude occurs in a tensor.
 
-use serde::{Deserialize, Serialize};
-
 /// Bins of a [`Histogram`], as many as ncnn2table has.
 pub const BINS: usize = 2048;
+
+/// Smallest and largest number of a tensor, zero included.
+pub type Range = (f32, f32);
 
 /// Counts of numbers by magnitude, each sign for itself, in [`BINS`] bins of equal width from 0 to a largest
 /// magnitude.
 ///
 /// Zeros are counted apart: padding and ReLU make many, and every grid holds them exactly.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
     lowest: f32,
     highest: f32,
@@ -23,6 +24,29 @@ impl Histogram {
     pub fn new(lowest: f32, highest: f32) -> Self {
         let (lowest, highest) = (lowest.min(0.0), highest.max(0.0));
         Histogram { lowest, highest, negative: vec![0; BINS], positive: vec![0; BINS], zeros: 0 }
+    }
+
+    /// Of counts that were made before: magnitudes of negative and of positive numbers, and zeros. `None` where they are
+    /// not of [`BINS`] bins, or their sum is beyond all numbers.
+    pub fn of_counts(
+        (lowest, highest): Range,
+        [negative, positive]: [Vec<u64>; 2],
+        zeros: u64,
+    ) -> Option<Self> {
+        let mut all = negative.iter().chain(&positive).copied();
+        all.try_fold(zeros, u64::checked_add)?;
+        let whole = negative.len() == BINS && positive.len() == BINS;
+        whole.then(|| Histogram { negative, positive, zeros, ..Histogram::new(lowest, highest) })
+    }
+
+    /// Counts of the magnitudes of negative and of positive numbers.
+    pub fn sides(&self) -> [&[u64]; 2] {
+        [&self.negative, &self.positive]
+    }
+
+    /// How many numbers are zero.
+    pub fn zeros(&self) -> u64 {
+        self.zeros
     }
 
     /// Counts `numbers`. Bin `i` begins at `i / BINS · absmax`; the last one also takes `absmax` and what
@@ -63,7 +87,7 @@ impl Histogram {
     }
 
     /// Smallest and largest number, zero included.
-    pub fn range(&self) -> (f32, f32) {
+    pub fn range(&self) -> Range {
         (self.lowest, self.highest)
     }
 

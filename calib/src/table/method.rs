@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn mse_is_near_the_best_threshold_there_is() {
         let mut state = 5u64;
-        let mut even = || (crate::table::next_random(&mut state) >> 40) as f32 / (1 << 24) as f32 - 0.5;
+        let mut even = || (crate::random::next_random(&mut state) >> 40) as f32 / (1 << 24) as f32 - 0.5;
         // Tails: products of sums.
         let mut sum = |count: usize| (0..count).map(|_| even()).sum::<f32>();
         let numbers: Vec<f32> = (0..2000).map(|_| sum(8) * (1.0 + sum(4).abs()).powi(3)).collect();

@@ -3,6 +3,7 @@
 use crate::dataset::has_picture_name;
 use crate::error::{Error, Result};
 use crate::limits::IMAGES_MAX;
+use crate::random::next_random;
 use std::path::{Path, PathBuf};
 
 /// The pictures that `arguments` name, files and folders, each once; those of a folder by name.
@@ -60,12 +61,10 @@ pub fn sample(mut pictures: Vec<PathBuf>, limit: usize, seed: u64) -> Vec<PathBu
     pictures
 }
 
-/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
-pub(crate) fn next_random(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let z = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+/// `count` of the pictures at equal distances.
+pub fn spread_out(pictures: &[PathBuf], count: usize) -> Vec<PathBuf> {
+    let count = count.min(pictures.len());
+    (0..count).map(|i| pictures[i * pictures.len() / count].clone()).collect()
 }
 
 #[cfg(test)]

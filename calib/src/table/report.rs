@@ -1,7 +1,7 @@
 //! What a calibration did, for people and programs.
 
 use super::text::Entry;
-use super::{CODE_MAX, Collected, Layer, Method, Table};
+use super::{CODE_MAX, Collected, Layer, Table, Thresholds};
 use crate::dataset::Skipped;
 use serde::Serialize;
 use std::fmt::Write;
@@ -48,10 +48,8 @@ fn scale_of(threshold: f32) -> Option<f32> {
     Some(CODE_MAX / threshold).filter(|scale| scale.is_finite() && *scale >= SCALE_MIN)
 }
 
-/// The table of `layers` by `method`, and what there is to say about it.
-pub fn tabulate(layers: &[Layer], collected: Collected, method: Method) -> (Table, Summary) {
-    let thresholds: Vec<f32> =
-        collected.histograms.iter().map(|h| method.threshold(h, collected.pictures)).collect();
+/// The table of `layers` with these `thresholds`, and what there is to say about it.
+pub fn tabulate(layers: &[Layer], collected: Collected, thresholds: &[Thresholds]) -> (Table, Summary) {
     let mut table = Table::default();
     let mut warnings = Vec::new();
     if collected.pictures < PICTURES_FEW {
@@ -61,8 +59,8 @@ pub fn tabulate(layers: &[Layer], collected: Collected, method: Method) -> (Tabl
         ));
     }
     let mut rows = Vec::new();
-    for layer in layers {
-        let (histogram, threshold) = (&collected.histograms[layer.tensor], thresholds[layer.tensor]);
+    for (layer, &Thresholds { input: threshold, ref weights }) in layers.iter().zip(thresholds) {
+        let histogram = &collected.histograms[layer.tensor];
         let row = LayerRow {
             name: layer.name.clone(),
             absmax: histogram.absmax(),
@@ -73,7 +71,7 @@ pub fn tabulate(layers: &[Layer], collected: Collected, method: Method) -> (Tabl
         };
         warnings.extend(warnings_of(&row, layer.weight_absmax.len()));
         // All weights of such a channel are code 0 with any scale; 1 needs no care from whoever reads it.
-        let weights = layer.weight_absmax.iter().map(|&most| scale_of(most).unwrap_or(1.0)).collect();
+        let weights = weights.iter().map(|&most| scale_of(most).unwrap_or(1.0)).collect();
         table.entries.push(Entry { name: row.name.clone(), weights, input: row.scale });
         rows.push(row);
     }

@@ -3,7 +3,7 @@
 //! First a line `LAYER_param_0 s0 s1 …` with the weight scales of each layer, then a line `LAYER s` with the
 //! scale of its input; code = scale · number. A layer without the second line stays in float.
 
-use super::Table;
+use super::{CODE_MAX, Table};
 use crate::error::{Error, Result};
 use crate::limits::TABLE_FILE_BYTES_MAX;
 use std::collections::HashMap;
@@ -51,31 +51,45 @@ impl Table {
         Ok(text)
     }
 
-    /// Reads such a file. As ncnn does, it ends at the first blank line; inputs whose name begins with `#`
-    /// are left out.
+    /// Reads such a file. As ncnn does, it ends at the first blank line; inputs whose name begins with `#` are left out.
+    /// ncnn2table writes `inf` for what is zero on every picture: a channel of weights then has the scale 1, as all of
+    /// its codes are 0, and a layer with such an input (or a scale of 0) stays in float.
     ///
     /// # Errors
-    /// The file cannot be read, a line has no finite scale, or an input has no weights.
+    /// The file cannot be read, or [`Table::parse`] refuses it.
     pub fn read(path: &Path) -> Result<Table> {
         let text = crate::dataset::read_text(path, TABLE_FILE_BYTES_MAX)?;
+        Table::parse(&text).map_err(|(line, what)| Error::bad_line(path, line, what))
+    }
+
+    /// Reads the text of such a file.
+    ///
+    /// # Errors
+    /// A line, by its number from 1, has no scale or one that is no number or negative; an input has no weights; or
+    /// a layer comes twice.
+    pub fn parse(text: &str) -> Result<Table, (usize, String)> {
         let mut table = Table::default();
         let mut places = HashMap::new();
         for (number, line) in (1..).zip(text.lines()).take_while(|(_, line)| !line.trim().is_empty()) {
-            let (key, scales) = fields(line).ok_or_else(|| {
-                Error::bad_line(path, number, "expected a layer's name and its scales, finite numbers")
-            })?;
+            let refuse = |what: String| Err((number, what));
+            let Some((key, scales)) = fields(line) else {
+                return refuse(
+                    "expected a layer's name and its scales, numbers that are not negative".to_owned(),
+                );
+            };
             if let Some(name) = key.strip_suffix(WEIGHTS) {
-                let entry = Entry { name: name.to_owned(), weights: scales, input: None };
+                let weights =
+                    scales.iter().map(|&scale| if scale.is_finite() { scale } else { 1.0 }).collect();
                 if places.insert(name, table.entries.len()).is_some() {
-                    return Err(Error::bad_line(path, number, format!("layer {name:?} comes twice")));
+                    return refuse(format!("layer {name:?} comes twice"));
                 }
-                table.entries.push(entry);
+                table.entries.push(Entry { name: name.to_owned(), weights, input: None });
             } else if !key.starts_with('#') {
-                let missing = || {
-                    Error::bad_line(path, number, format!("no line {key}{WEIGHTS} with weight scales before"))
+                let Some(&place) = places.get(key) else {
+                    return refuse(format!("no line {key}{WEIGHTS} with weight scales before"));
                 };
-                let place = *places.get(key).ok_or_else(missing)?;
-                table.entries[place].input = scales.first().copied();
+                table.entries[place].input =
+                    scales.first().copied().filter(|scale| (CODE_MAX / scale).is_normal());
             }
         }
         Ok(table)
@@ -98,7 +112,7 @@ fn line(text: &mut String, name: &str, suffix: &str, scales: &[f32]) {
 fn fields(line: &str) -> Option<(&str, Vec<f32>)> {
     let mut words = line.split_ascii_whitespace();
     let key = words.next()?;
-    let scale = |word: &str| word.parse().ok().filter(|scale: &f32| scale.is_finite());
+    let scale = |word: &str| word.parse().ok().filter(|scale: &f32| *scale >= 0.0);
     let scales: Vec<f32> = words.map(scale).collect::<Option<_>>()?;
     (!scales.is_empty()).then_some((key, scales))
 }
@@ -126,15 +140,25 @@ mod tests {
         let path = std::env::temp_dir().join(format!("calib-table-{}.table", std::process::id()));
         std::fs::write(&path, text + "#Conv_1 5.0 \n\nnever read").unwrap();
         let read = Table::read(&path);
-        for (bad, what) in
-            [("a 1 \n", "a_param_0"), ("a_param_0 inf \n", "finite"), ("a_param_0\n", "finite")]
-        {
+        for (bad, what) in [
+            ("a 1 \n", "a_param_0"),
+            ("a_param_0 nan \n", "numbers"),
+            ("a_param_0\n", "numbers"),
+            ("a_param_0 -1\n", "negative"),
+        ] {
             std::fs::write(&path, bad).unwrap();
             let error = Table::read(&path).unwrap_err().to_string();
             assert!(error.contains(":1: ") && error.contains(what), "{error}");
         }
         std::fs::remove_file(&path).unwrap();
         assert_eq!(read.unwrap().entries, entries);
+    }
+
+    /// Channels without weights, and a tensor that was always zero, in a table of ncnn2table.
+    #[test]
+    fn infinite_scales_are_no_scales() {
+        let table = Table::parse("a_param_0 inf 2.5 \nb_param_0 3.0 \na inf \nb 0.000000 \n").unwrap();
+        assert_eq!(table.entries, [entry("a", &[1.0, 2.5], None), entry("b", &[3.0], None)]);
     }
 
     #[test]

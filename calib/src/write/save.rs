@@ -31,6 +31,46 @@ pub fn save_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -
     rename_all(vec![Temporary::write(path, write)?])
 }
 
+/// Makes a new folder with `written` files and with `copied` ones (from where, to where), all inside it. It gets its name when
+/// it is complete. `progress` is called for each file.
+///
+/// # Errors
+/// A file cannot be read or written, or the folder exists already; nothing is left.
+pub fn save_folder(
+    folder: &Path,
+    written: &[(PathBuf, Vec<u8>)],
+    copied: &[(PathBuf, PathBuf)],
+    progress: impl Fn(),
+) -> Result<()> {
+    let temporary = Unfinished(beside(folder, "tmp"));
+    let place = |inside: &Path| {
+        let path = temporary.0.join(inside);
+        fs::create_dir_all(folder_of(&path)).map_err(|e| Error::io(folder, e)).map(|()| path)
+    };
+    for (inside, bytes) in written {
+        fs::write(place(inside)?, bytes).map_err(|e| Error::io(folder.join(inside), e))?;
+        progress();
+    }
+    for (from, inside) in copied {
+        // The same bytes under a second name, where the file system has that and both lie on it.
+        let to = place(inside)?;
+        fs::hard_link(from, &to)
+            .or_else(|_| fs::copy(from, &to).map(drop))
+            .map_err(|e| Error::io(from, e))?;
+        progress();
+    }
+    fs::rename(&temporary.0, folder).map_err(|e| Error::io(folder, e))
+}
+
+/// A folder that goes away unless it is renamed.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 /// Refuses, before a long run, a target that cannot be written after it. `flag` is what gave it.
 ///
 /// # Errors

@@ -83,6 +83,10 @@ fn a_dimmer_head_loses_a_box() {
     assert!(dir.path("drawn/01-2.jpg").exists() && made["drawn"].as_array().unwrap().len() == 1);
     let threads = report(&[&a, &b, &pictures, "--draw", &drawn, "--threads", "2"]);
     assert_eq!(threads, made);
+    // In blue the pictures are black: there is nothing to lose.
+    let blue = report(&[&a, &b, &pictures, "--pixel", "bgr"]);
+    let all = &blue["detections"]["all"];
+    assert_eq!([&all["both"], &all["lost"], &all["gained"]], [0, 0, 0], "{blue}");
     let text = String::from_utf8(compare(&[&a, &b, &pictures]).stdout).unwrap();
     assert!(text.ends_with(" images: 2; broken and left out: 1\n") && text.contains("\n map "), "{text}");
 }
@@ -152,7 +156,7 @@ fn observed_models_compute_what_they_do_unobserved() {
     let (Some(pictures), Some(model)) = (shared("data/coco/val_dev"), shared("models/i8e.param")) else {
         return;
     };
-    let side = Side::open(&model, Precision::Int8, Some(320)).unwrap();
+    let side = Side::open(&model, Precision::Int8, Some(320), &[]).unwrap();
     let values = common(&side, &side);
     let all: Vec<_> = values.iter().map(|one| one.b).collect();
     let outputs: Vec<_> = values.iter().filter(|one| one.output).map(|one| one.b).collect();

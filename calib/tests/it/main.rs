@@ -3,12 +3,15 @@
 mod cli;
 mod compare;
 mod convert;
+mod dataset_tool;
 mod datasets;
 mod evaluate;
 mod page;
 mod quantize;
 mod report;
 mod select;
+mod shards;
 mod table;
 mod temp_dir;
 mod tiny;
+mod training_data;

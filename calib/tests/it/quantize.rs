@@ -3,7 +3,7 @@
 use crate::temp_dir::TempDir;
 use crate::tiny::shared;
 use calib::quantize::artifact::{ncnn_files, onnx_files};
-use calib::quantize::{Calibration, Choices, Rounding, Scheme};
+use calib::quantize::{Activations, Calibration, Choices, Rounding, Scheme};
 use calib::runtime::activations::Observer;
 use calib::runtime::network::{Network, NetworkOptions, size_of};
 use calib::table::Method;
@@ -320,8 +320,8 @@ fn check_sizes(dir: &TempDir, model: &str, pictures: &[PathBuf], sides: [usize; 
     let resized = |side| calibration.at_size_of(open(side).graph()).unwrap();
     let there = resized(sides[1]);
     let [free, fixed] = ["free", "fixed"].map(|name| out(dir).join(name));
-    for (suffix, symmetric) in [("onnx", false), ("param", true)] {
-        let scheme = Scheme { symmetric, ..Scheme::default() };
+    for (suffix, activations) in [("onnx", Activations::Affine), ("param", Activations::Signed)] {
+        let scheme = Scheme { activations, ..Scheme::default() };
         let (method, rounding) = (Some(Method::MinMax), Rounding::Nearest);
         let choices = Choices { scheme, method, rounding, ..Choices::default() };
         let recipe = calibration.recipe(&choices, &HashSet::new());
@@ -422,7 +422,11 @@ fn flags_change_the_file_as_they_say() {
         assert_eq!(most(&plain, name), Some(127), "{name}");
     }
     let symmetric = made(&["--symmetric"]);
-    assert!(grids(&symmetric).len() >= 4 && grids(&symmetric).iter().all(|grid| grid.zero_point == 0));
+    // The picture and what follows a ReLU are never negative.
+    let mut zeros: Vec<i8> = grids(&symmetric).iter().map(|grid| grid.zero_point).collect();
+    zeros.sort_unstable();
+    zeros.dedup();
+    assert_eq!(zeros, [-128, 0]);
     let whole = made(&["--per-tensor"]);
     for name in LAYERS {
         assert!(!several(codes(&whole, name).1), "{name}: {:?}", codes(&whole, name).1);
@@ -475,4 +479,83 @@ fn a_real_model_stays_close_to_float() {
     assert!(summary["int8_macs"].as_f64().unwrap() > 0.99, "{summary}");
     let made = opened(&onnx);
     assert_eq!(precision(&made), "int8", "also behind nested concats");
+}
+
+/// The lines of a table of the model, made by `calib table` with `flags`.
+fn table_of(dir: &TempDir, model: &str, pictures: &str, flags: &[&str]) -> Vec<String> {
+    let to = dir.path("made.table");
+    let arguments = ["table", model, pictures, "--method", "minmax", "-o", to.to_str().unwrap()];
+    let output = Command::new(env!("CARGO_BIN_EXE_calib")).args(arguments).args(flags).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    std::fs::read_to_string(to).unwrap().lines().map(str::to_owned).collect()
+}
+
+fn grid<'a>(summary: &'a serde_json::Value, name: &str) -> &'a serde_json::Value {
+    summary["grids"].as_array().unwrap().iter().find(|grid| grid["name"] == name).unwrap()
+}
+
+/// `b`, which the layer `point` reads, is to reach to 12.7; the table has no scale for the input of `head`.
+#[test]
+fn ranges_of_a_table_replace_measured_ones() {
+    let dir = TempDir::new("quantize-table");
+    let (model, pictures) = (model_of(&dir, "m", &numbers()), noise(&dir, 4));
+    let mut lines = table_of(&dir, &model, &pictures, &[]);
+    let line = |name: &str, lines: &[String]| lines.iter().position(|line| line.starts_with(name)).unwrap();
+    let at = line("point ", &lines);
+    lines[at] = "point 10.000000 ".to_owned();
+    let at = line("head ", &lines);
+    lines[at].insert(0, '#');
+    let at = line("stem_param_0", &lines);
+    lines[at] = lines[at].replace("stem_param_0", "gone_param_0");
+    let at = line("stem ", &lines);
+    lines.remove(at);
+    let table = dir.write("t.table", &lines.join("\n")).to_str().unwrap().to_owned();
+    let to = out(&dir).join("m.param").to_str().unwrap().to_owned();
+    let base = [&*model, &pictures, "-o", &to];
+    let made = quantized(&[&base[..], &["--symmetric", "--table", &table]].concat());
+    let scale = |name: &str| grid(&made, name)["scale"].as_f64().unwrap();
+    assert!((scale("b") - 0.1).abs() < 1e-7, "{made}");
+    assert_eq!(grid(&made, "b")["method"], "table");
+    let depth: f64 = lines[line("depth ", &lines)]["depth ".len()..].trim().parse().unwrap();
+    assert!((scale("a") * depth - 1.0).abs() < 1e-4, "{made}");
+    assert!(made["int8_macs"].as_f64().unwrap() < 1.0);
+    let warnings = made["warnings"].to_string();
+    assert!(warnings.contains("stay in float: head\"") && warnings.contains("names: gone\""), "{warnings}");
+    assert!(!warnings.contains("preprocessing") && !warnings.contains("6-bit"), "{warnings}");
+    // After ReLU a grid need not be symmetric: all codes serve one side.
+    let made = quantized(&[&base[..], &["--table", &table]].concat());
+    let range = grid(&made, "a")["range"].as_array().unwrap().clone();
+    assert!(range[0].as_f64().unwrap().abs() < 1e-6, "{made}");
+    assert!((range[1].as_f64().unwrap() * depth / 127.0 - 1.0).abs() < 0.01, "{made}");
+}
+
+#[test]
+fn tables_that_do_not_fit_are_noticed() {
+    let dir = TempDir::new("quantize-tables");
+    let (model, pictures) = (model_of(&dir, "m", &numbers()), noise(&dir, 4));
+    let to = out(&dir).join("m.onnx").to_str().unwrap().to_owned();
+    let with = |lines: &[String]| {
+        let table = dir.write("t.table", &lines.join("\n")).to_str().unwrap().to_owned();
+        let output = calib_quantize(&[&model, &pictures, "-o", &to, "--table", &table]);
+        (output.status.code(), said(&output))
+    };
+    // Pixels without the division by 255, with a mean, and as the model has them.
+    for (flags, doubtful) in [(&["--norm", "1"][..], true), (&["--mean", "114"], true), (&[], false)] {
+        let (status, said) = with(&table_of(&dir, &model, &pictures, flags));
+        assert_eq!((status, said.contains("made with other preprocessing")), (Some(0), doubtful), "{said}");
+    }
+    // As ncnn2table has it for dense 3 by 3 convolutions.
+    let mut lines = table_of(&dir, &model, &pictures, &[]);
+    let scales = lines[0].split(' ').skip(1).filter_map(|word| word.parse::<f32>().ok());
+    let coarse: Vec<String> = scales.map(|scale| (scale * 31.0 / 127.0).to_string()).collect();
+    lines[0] = format!("stem_param_0 {}", coarse.join(" "));
+    assert!(with(&lines).1.contains("weights get 8 bits: layers stem\n"), "{}", with(&lines).1);
+    lines[0] = "stem_param_0 1.0 2.0".to_owned();
+    let (status, said) = with(&lines);
+    assert!(status == Some(1) && said.contains("layer stem has 2 weight scales, the model's 8"), "{said}");
+    let (status, said) = with(&["other_param_0 1.0".to_owned(), "other 2.0".to_owned()]);
+    assert!(
+        status == Some(1) && said.contains("names no layer of the model: it has other, the model stem"),
+        "{said}"
+    );
 }

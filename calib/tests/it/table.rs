@@ -101,6 +101,31 @@ fn the_margin_of_the_letterbox_does_not_count() {
     assert!(text(&output.stderr).contains("layer first: 33.3 % of its input"), "{}", text(&output.stderr));
 }
 
+/// EQ begins with KL's scales and goes at most to a half or to twice of them.
+#[test]
+fn eq_stays_near_kl() {
+    let dir = TempDir::new("table-eq");
+    let (model, table) = (model(&dir), dir.path("t.table"));
+    let pictures = [[255, 0, 51], [51, 102, 204], [7, 240, 99]];
+    for (i, colour) in pictures.into_iter().enumerate() {
+        plain(&dir, &format!("pictures/{i}.png"), colour);
+    }
+    let [pictures, to] = [&dir.path("pictures"), &table].map(|path| path.to_str().unwrap().to_owned());
+    let entries = |method: &str| {
+        let output = calib_table(&[&model, &pictures, "-o", &to, "--method", method]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        Table::read(&table).unwrap().entries
+    };
+    let (kl, eq) = (entries("kl"), entries("eq"));
+    let near = |(a, b): (&f32, &f32)| (0.499..=2.001).contains(&(a / b));
+    for (kl, eq) in kl.iter().zip(&eq) {
+        assert!(near((&eq.input.unwrap(), &kl.input.unwrap())), "{eq:?}");
+        assert!(eq.weights.iter().zip(&kl.weights).all(near), "{eq:?}");
+    }
+    assert_ne!(kl, eq);
+    assert_eq!(kl[0].weights[1], eq[0].weights[1], "a channel without weights");
+}
+
 /// ncnn2table writes `inf` there, which its engine takes as a scale.
 #[test]
 fn a_layer_that_sees_only_zeros_stays_in_float() {

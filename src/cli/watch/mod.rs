@@ -13,7 +13,7 @@ use flags::Flags;
 use ocellus::detect::Names;
 use ocellus::watch::board::{About, Board};
 use ocellus::watch::config::{self, Config, Share};
-use ocellus::watch::{self, Lens, Live, Shared};
+use ocellus::watch::{self, Lens, Live, Shared, Snapshots};
 use ocellus::{Detector, DetectorOptions, Error, Result};
 use output::Output;
 use outward::{Outward, OutwardFlags};
@@ -173,6 +173,7 @@ fn about(config: &Config, detector: &Detector, options: &DetectorOptions) -> Abo
 fn check(config: Config, detector: &Detector) -> Result<ExitCode> {
     let [height, width] = detector.input_size();
     println!("model: {} classes, input {width}x{height}, {}", detector.names().len(), detector.precision());
+    config.snapshots.as_ref().map_or(Ok(()), Snapshots::probe)?;
     let live = Live::new(config.clone(), None, Box::new(Ok), detector.names())?;
     for (camera, rules) in config.cameras.iter().zip(live.rules()) {
         watch::probe(camera)?;

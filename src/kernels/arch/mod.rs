@@ -195,6 +195,11 @@ pub(crate) fn kernels(isa: Isa) -> Kernels {
     kernels.unwrap_or_else(|| panic!("this CPU lacks {isa}"))
 }
 
+/// Kernels that requantize in integers alone.
+pub(crate) fn fixed_kernels() -> Kernels {
+    scalar::FIXED_KERNELS
+}
+
 /// The kernels of `isa` for a dense convolution with so many output pixels, and so many groups of taps in a row of
 /// its window.
 ///

@@ -14,24 +14,35 @@ pub(super) const KERNELS: Kernels = Kernels {
     lanes: LANES,
     dense: Feed::of::<Scalar>(),
     depthwise_feed: Feed::of::<Scalar>(),
-    tiles: &[Tile { name: "scalar-gemm-4x8", shape: const { Shape::of(&Scalar, 4) }, conv: conv_4x8 }],
+    tiles: &[Tile { name: "scalar-gemm-4x8", shape: SHAPE, conv: conv_4x8::<false> }],
     depthwise_name: "scalar-depthwise-4x8",
-    depthwise: depthwise_1x8,
+    depthwise: depthwise_1x8::<false>,
     look_up,
     collect: None,
 };
 
-#[derive(Clone, Copy)]
-struct Scalar;
+/// With [`Requantization::Fixed`](crate::kernels::Requantization::Fixed).
+pub(super) const FIXED_KERNELS: Kernels = Kernels {
+    tiles: &[Tile { name: "scalar-fixed-gemm-4x8", shape: SHAPE, conv: conv_4x8::<true> }],
+    depthwise_name: "scalar-fixed-depthwise-4x8",
+    depthwise: depthwise_1x8::<true>,
+    ..KERNELS
+};
 
-fn conv_4x8(job: &mut Job<'_>) {
+const SHAPE: Shape = Shape::of(&Scalar::<false>, 4);
+
+/// `FIXED`: accumulators become codes without floating point.
+#[derive(Clone, Copy)]
+struct Scalar<const FIXED: bool = false>;
+
+fn conv_4x8<const FIXED: bool>(job: &mut Job<'_>) {
     // SAFETY: every CPU has what portable Rust needs.
-    unsafe { gemm::conv::<_, 4, 1>(Scalar, job) }
+    unsafe { gemm::conv::<_, 4, 1>(Scalar::<FIXED>, job) }
 }
 
-fn depthwise_1x8(job: &mut Job<'_>) {
+fn depthwise_1x8<const FIXED: bool>(job: &mut Job<'_>) {
     // SAFETY: every CPU has what portable Rust needs.
-    unsafe { depthwise::conv::<_, 1>(Scalar, job) }
+    unsafe { depthwise::conv::<_, 1>(Scalar::<FIXED>, job) }
 }
 
 /// See [`LookUp`](super::LookUp).
@@ -43,7 +54,7 @@ pub(super) fn look_up(table: &[i8; 256], channels: usize, plane: PlaneMut<'_, i8
     }
 }
 
-impl Dot for Scalar {
+impl<const FIXED: bool> Dot for Scalar<FIXED> {
     const LANES: usize = LANES;
     const FLIP: u8 = 0;
     type Acc = [i32; LANES];
@@ -95,7 +106,13 @@ impl Dot for Scalar {
     ) {
         for (i, &acc) in acc.as_flattened().iter().enumerate().take(count) {
             // SAFETY: the caller's; `i` is below `count`.
-            unsafe { to.add(i).write(reference::requantize(acc, *multiplier.add(i), range)) };
+            let multiplier = unsafe { *multiplier.add(i) };
+            let code = match FIXED {
+                false => reference::requantize(acc, multiplier, range),
+                true => reference::fixed::requantize(acc, multiplier.into(), range),
+            };
+            // SAFETY: the caller's; `i` is below `count`.
+            unsafe { to.add(i).write(code) };
         }
     }
 

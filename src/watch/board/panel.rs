@@ -90,7 +90,8 @@ impl Panel {
 
     /// Says how the source is.
     pub fn set_state(&self, state: State, why: &str) {
-        let since = Stamp(SystemTime::now());
+        let old = self.status.load();
+        let since = if old.state == state { old.since } else { Stamp(SystemTime::now()) };
         self.status.store(Arc::new(Status { state, since, why: why.into() }));
         self.bells.ring();
     }

@@ -1,14 +1,17 @@
 //! What weighted layers read, position by position: a sample of it over many pictures.
 
+use super::skip;
 use crate::error::Result;
+use crate::random::next_random;
 use crate::runtime::activations::Observer;
 use crate::runtime::network::{Network, weighted};
 use crate::share::share;
-use crate::table::{next_random, skip};
 use ocellus::graph::{Graph, Node, Op, ValueId, WindowAttrs};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// Most pictures that are worth sampling: more of them say little that is new.
+pub const SAMPLED_MAX: usize = 256;
 /// Most positions of a layer.
 const ROWS_MAX: usize = 1024;
 /// Most bytes of all layers together.

@@ -1,0 +1,72 @@
+//! A data set without its faults.
+
+use super::check::{cut, sizes};
+use super::description::Unlabelled;
+use super::{Annotation, Dataset, Findings, Format, Source};
+use crate::error::{Error, Result};
+
+/// A data set whose pictures are there and whose boxes lie on them; faults are gone, and noted elsewhere.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    /// Pictures, classes and boxes; those of a picture side by side.
+    pub dataset: Dataset,
+    /// Width and height of each picture in pixels.
+    pub sizes: Vec<[u32; 2]>,
+}
+
+impl Whole {
+    /// Reads the data set at `source` and checks it. Faults of single pictures and boxes go to `findings`.
+    ///
+    /// # Errors
+    /// A fault, if `findings` are strict; else one that leaves nothing to read.
+    pub fn read(
+        source: Source<'_>,
+        format: Format,
+        unlabelled: Unlabelled,
+        findings: &mut Findings,
+    ) -> Result<Self> {
+        let mut dataset = Dataset::read(source, format, findings)?;
+        for skipped in std::mem::take(&mut dataset.skipped) {
+            findings.note(Error::bad_data(skipped.file, skipped.reason))?;
+        }
+        let mut all = sizes(&dataset.images, findings)?;
+        for (image, size) in dataset.images.iter().zip(&mut all) {
+            if image.labels.is_none() && unlabelled == Unlabelled::Fault {
+                let what = "no label file; if such pictures show no objects, say unlabelled = \"background\"";
+                findings.note(Error::bad_data(&image.path, what))?;
+                *size = None;
+            }
+        }
+        let annotations = std::mem::take(&mut dataset.annotations);
+        for annotation in annotations {
+            let image = annotation.image as usize;
+            let Some(size) = all[image] else { continue };
+            match cut(annotation.bbox, size) {
+                Ok(bbox) => dataset.annotations.push(Annotation { bbox, ..annotation }),
+                Err(what) => {
+                    let image = &dataset.images[image];
+                    let labels = image.labels.as_deref().unwrap_or(&image.path);
+                    findings.note(annotation.place.fault(labels, &what))?;
+                }
+            }
+        }
+        Ok(Whole::of(dataset, &all))
+    }
+
+    /// Without the pictures that have no size.
+    fn of(mut dataset: Dataset, sizes: &[Option<[u32; 2]>]) -> Self {
+        let mut left = 0;
+        let places: Vec<u32> = sizes
+            .iter()
+            .map(|size| {
+                left += u32::from(size.is_some());
+                left.saturating_sub(1)
+            })
+            .collect();
+        dataset.annotations.iter_mut().for_each(|a| a.image = places[a.image as usize]);
+        dataset.annotations.sort_by_key(|a| a.image);
+        let mut kept = sizes.iter().map(Option::is_some);
+        dataset.images.retain(|_| kept.next().unwrap_or_default());
+        Whole { dataset, sizes: sizes.iter().flatten().copied().collect() }
+    }
+}

@@ -1,0 +1,209 @@
+//! A training step of a network: outputs of a batch, and gradients of its parameters from those of the outputs.
+
+use super::kernels::{
+    BiasAct, Dense, Depthwise, Extent, Gate, MaxPool, Mean, NormAct, Pick, Pointwise, Statistics, Sum,
+    Upsample,
+};
+use super::network::{After, Layer, Meeting, Network, Weights, binary_of};
+use super::tape::{Shared, apply};
+use burn::tensor::{Device, Tensor, TensorData};
+use ocellus::graph::{Node, Op, Unary};
+use std::sync::{Arc, OnceLock};
+
+/// Added to variances, as YOLOv5 does.
+pub const EPSILON: f32 = 1e-3;
+
+/// An output of a batch, `[C, N, H, W]`.
+#[derive(Clone, Debug)]
+pub struct Map {
+    /// Its extents.
+    pub extent: Extent,
+    /// Its numbers.
+    pub values: Vec<f32>,
+}
+
+/// A batch that has gone through the network.
+pub struct Pass {
+    parameters: Vec<Tensor<4>>,
+    outputs: Vec<Tensor<4>>,
+    norms: Vec<Arc<NormAct>>,
+}
+
+impl Pass {
+    /// Sends a batch of pictures `[N, rows, columns, 3]` through the network; parameters get gradients.
+    pub fn new(network: &Network, weights: &Weights, images: &[u8]) -> Self {
+        let device = Device::flex().autodiff();
+        let leaf = |values: &[f32]| {
+            let data = TensorData::new(values.to_vec(), [values.len(), 1, 1, 1]);
+            Tensor::<4>::from_data(data, &device).require_grad()
+        };
+        let parameters: Vec<_> = weights.parameters.iter().map(|p| leaf(&p.values)).collect();
+        let mut run =
+            Run { network, parameters, values: vec![None; network.graph.values().len()], norms: Vec::new() };
+        let input = network.graph.inputs[0];
+        let picture = network.graph.shape(input).elements();
+        let [_, _, rows, columns] = network.graph.shape(input).nchw().expect("the input is a picture");
+        let extent = Extent { channels: 3, images: images.len() / picture, rows, columns };
+        let data = TensorData::new(planes(images), [3, extent.images, rows, columns]);
+        run.values[input.index()] = Some((Tensor::from_data(data, &device), extent));
+        for (at, node) in network.graph.nodes.iter().enumerate() {
+            run.node(at, node);
+        }
+        let output = |id: &ocellus::graph::ValueId| {
+            let (tensor, _) = run.values[id.index()].take().expect("every node has run");
+            tensor
+        };
+        let outputs = network.graph.outputs.iter().map(output).collect();
+        Pass { parameters: run.parameters, outputs, norms: run.norms }
+    }
+
+    /// The outputs, in the order of the graph.
+    pub fn maps(&self) -> Vec<Map> {
+        let map = |tensor: &Tensor<4>| {
+            let [channels, images, rows, columns] = tensor.dims();
+            Map { extent: Extent { channels, images, rows, columns }, values: numbers(tensor.clone()) }
+        };
+        self.outputs.iter().map(map).collect()
+    }
+
+    /// The statistics of the batch, of each batch normalization, and how many numbers they are of.
+    pub fn statistics(&self) -> Vec<(Statistics, usize)> {
+        let of = |norm: &Arc<NormAct>| {
+            let statistics = norm.statistics.get().expect("the pass has run");
+            (statistics.clone(), norm.input.channel())
+        };
+        self.norms.iter().map(of).collect()
+    }
+
+    /// Gradients of the parameters from those of the outputs.
+    pub fn backward(self, gradients: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+        let weighted = |(output, gradient): (Tensor<4>, Vec<f32>)| {
+            let data = TensorData::new(gradient, output.dims());
+            let gradient = Tensor::<4>::from_data(data, &output.device());
+            (output * gradient).sum()
+        };
+        // The sum of outputs times constants has these constants as gradients.
+        let sums = self.outputs.into_iter().zip(gradients).map(weighted);
+        let sum = sums.reduce(|a, b| a + b).expect("a network has outputs");
+        let gradients = sum.backward();
+        let of = |parameter: &Tensor<4>| match parameter.grad(&gradients) {
+            Some(gradient) => numbers(gradient),
+            None => vec![0.0; parameter.dims().iter().product()],
+        };
+        self.parameters.iter().map(of).collect()
+    }
+}
+
+fn numbers(tensor: Tensor<4>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().expect("tensors are of single precision")
+}
+
+/// Pictures of interleaved bytes as planes of numbers in 0..1, `[3, N, H, W]`.
+fn planes(images: &[u8]) -> Vec<f32> {
+    (0..3).flat_map(|c| images.iter().skip(c).step_by(3).map(|&byte| f32::from(byte) / 255.0)).collect()
+}
+
+type Value = (Tensor<4>, Extent);
+
+struct Run<'a> {
+    network: &'a Network,
+    parameters: Vec<Tensor<4>>,
+    values: Vec<Option<Value>>,
+    norms: Vec<Arc<NormAct>>,
+}
+
+impl Run<'_> {
+    fn operand(&self, node: &Node, i: usize) -> &Value {
+        self.values[node.inputs[i].index()].as_ref().expect("nodes are in topological order")
+    }
+
+    /// What a kernel makes of tensors.
+    fn made(kernel: Shared, inputs: &[&Tensor<4>]) -> Value {
+        let extent = kernel.output();
+        (apply(kernel, inputs), extent)
+    }
+
+    fn node(&mut self, at: usize, node: &Node) {
+        let (x, input) = self.operand(node, 0);
+        let input = *input;
+        let picked =
+            |from: Vec<(usize, usize)>| Self::made(Arc::new(Pick { inputs: vec![input], from }), &[x]);
+        let made = match &node.op {
+            Op::Conv { activation, .. } => {
+                let layer = self.network.layers[at].expect("every convolution has a layer");
+                let sum = self.conv(node, layer);
+                self.after(sum, layer.after, *activation)
+            }
+            Op::Pool { window, .. } => Self::made(Arc::new(MaxPool::new(input, window)), &[x]),
+            Op::Unary(function) => Self::act((x.clone(), input), Some(*function)),
+            Op::Binary { activation, .. } => {
+                let y = &self.operand(node, 1).0;
+                let sum = match binary_of(&self.network.graph, node) {
+                    Some(Meeting::Gate(0)) => {
+                        let input = self.operand(node, 1).1;
+                        Self::made(Arc::new(Gate { input }), &[y, x])
+                    }
+                    Some(Meeting::Gate(_)) => Self::made(Arc::new(Gate { input }), &[x, y]),
+                    _ => Self::made(Arc::new(Sum { input }), &[x, y]),
+                };
+                Self::act(sum, *activation)
+            }
+            Op::Concat { .. } => self.concat(node),
+            Op::Slice { start, count, .. } => {
+                picked((start[1]..start[1] + count[1]).map(|c| (0, c)).collect())
+            }
+            Op::Gather { indices, .. } => picked(indices.iter().map(|&c| (0, c)).collect()),
+            Op::Resize { output, .. } => {
+                let factor = [output[0] / input.rows, output[1] / input.columns];
+                Self::made(Arc::new(Upsample { input, factor }), &[x])
+            }
+            Op::Reduce { .. } => Self::made(Arc::new(Mean { input }), &[x]),
+            other => unreachable!("{} was refused when the network was read", other.name()),
+        };
+        self.values[node.output.index()] = Some(made);
+    }
+
+    fn concat(&self, node: &Node) -> Value {
+        let parts: Vec<&Value> = (0..node.inputs.len()).map(|i| self.operand(node, i)).collect();
+        let from = parts.iter().enumerate().flat_map(|(i, part)| (0..part.1.channels).map(move |c| (i, c)));
+        let kernel = Pick { inputs: parts.iter().map(|part| part.1).collect(), from: from.collect() };
+        let tensors: Vec<_> = parts.iter().map(|part| &part.0).collect();
+        Self::made(Arc::new(kernel), &tensors)
+    }
+
+    fn conv(&self, node: &Node, layer: Layer) -> Value {
+        let Op::Conv { window, groups, .. } = &node.op else { unreachable!("the caller has looked") };
+        let (x, input) = self.operand(node, 0);
+        let shape = self.network.graph.shape(node.output);
+        let output = Extent { channels: shape[1], rows: shape[2], columns: shape[3], ..*input };
+        let plain = window.kernel == [1; 2] && window.stride == [1; 2] && window.pad == [0; 4];
+        let kernel: Shared = match (*groups, plain) {
+            (1, true) => Arc::new(Pointwise { input: *input, out: output.channels }),
+            (1, false) => Arc::new(Dense::new(*input, output, window.clone())),
+            _ => Arc::new(Depthwise::new(*input, window)),
+        };
+        Self::made(kernel, &[x, &self.parameters[layer.weights]])
+    }
+
+    fn after(&mut self, (sum, input): Value, after: After, activation: Option<Unary>) -> Value {
+        match after {
+            After::Nothing => Self::act((sum, input), activation),
+            After::Bias(bias) => {
+                Self::made(Arc::new(BiasAct { input, activation }), &[&sum, &self.parameters[bias]])
+            }
+            After::Norm { scale, .. } => {
+                let norm =
+                    Arc::new(NormAct { input, epsilon: EPSILON, activation, statistics: OnceLock::new() });
+                self.norms.push(norm.clone());
+                Self::made(norm, &[&sum, &self.parameters[scale], &self.parameters[scale + 1]])
+            }
+        }
+    }
+
+    fn act((x, input): Value, activation: Option<Unary>) -> Value {
+        match activation {
+            None => (x, input),
+            _ => Self::made(Arc::new(BiasAct { input, activation }), &[&x]),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Trained numbers back in their graph, with batch normalization folded into the convolutions.
+
+use super::executor::EPSILON;
+use super::loss::Anchors;
+use super::network::{After, Network, Weights};
+use crate::convert::names_entry;
+use crate::error::Result;
+use crate::quantize::{Layer8, Recipe};
+use ocellus::graph::Graph;
+use ocellus::loader::Model;
+use ocellus::tensor::{Data, Tensor};
+
+/// The network with these weights, as the runtime runs it.
+///
+/// # Errors
+/// None but those of the graph's builder.
+pub fn graph(network: &Network, weights: &Weights) -> Result<Graph> {
+    let mut recipe = Recipe { grids: vec![None; network.graph.values().len()], ..Recipe::default() };
+    for (at, (node, layer)) in network.graph.nodes.iter().zip(&network.layers).enumerate() {
+        let Some(layer) = layer else { continue };
+        let mut values = weights.parameters[layer.weights].values.clone();
+        let bias = match layer.after {
+            After::Nothing => None,
+            After::Bias(bias) => Some(weights.parameters[bias].values.clone()),
+            After::Norm { scale, running } => {
+                let [scale, shift] = [scale, scale + 1].map(|i| &weights.parameters[i].values);
+                let running = &weights.running[running];
+                let each = values.len() / scale.len();
+                let channels = values.chunks_mut(each).enumerate().map(|(c, values)| {
+                    let factor = scale[c] / (running.variance[c] + EPSILON).sqrt();
+                    values.iter_mut().for_each(|w| *w *= factor);
+                    shift[c] - factor * running.mean[c]
+                });
+                Some(channels.collect())
+            }
+        };
+        let shape = network.graph.shape(node.inputs[1]).clone();
+        let weights = Tensor::new(shape, Data::F32(values)).expect("as many numbers as the shape has");
+        recipe.layers.insert(at, Layer8 { weights, bias });
+    }
+    Ok(recipe.apply(&network.graph)?)
+}
+
+/// The network with what a detector needs beside it.
+///
+/// # Errors
+/// As [`graph`].
+pub fn model(network: &Network, weights: &Weights, names: &[String], anchors: &[Anchors]) -> Result<Model> {
+    let entry = |key: &str, value: String| (key.to_owned(), value);
+    let metadata = vec![entry("names", names_entry(names)), entry("anchors", anchors_entry(anchors))];
+    Ok(Model { graph: graph(network, weights)?, metadata })
+}
+
+fn anchors_entry(anchors: &[Anchors]) -> String {
+    let level = |level: &Anchors| level.iter().flatten().map(f32::to_string).collect::<Vec<_>>().join(",");
+    anchors.iter().map(level).collect::<Vec<_>>().join("/")
+}

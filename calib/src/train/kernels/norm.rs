@@ -1,0 +1,192 @@
+//! What follows a convolution: batch normalization or a bias, and the activation.
+
+use super::activation::{Function, with_function};
+use super::lanes::{LANES, sum_of, total, vectorized};
+use super::{Extent, Kernel};
+use ocellus::graph::Unary;
+use rayon::prelude::*;
+use std::sync::OnceLock;
+
+/// Mean and variance (biased) of each channel.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Statistics {
+    /// Means.
+    pub mean: Vec<f32>,
+    /// Mean squares of the deviations.
+    pub variance: Vec<f32>,
+}
+
+/// `act(scale · (x − mean)/√(variance + epsilon) + shift)` with the statistics of the batch itself; inputs: `x`,
+/// scale, shift.
+#[derive(Debug)]
+pub struct NormAct {
+    /// Extents of `x`.
+    pub input: Extent,
+    /// Added to the variance.
+    pub epsilon: f32,
+    /// What follows.
+    pub activation: Option<Unary>,
+    /// The statistics, after [`Kernel::forward`].
+    pub statistics: OnceLock<Statistics>,
+}
+
+impl NormAct {
+    fn of(&self, x: &[f32]) -> &Statistics {
+        self.statistics.get_or_init(|| {
+            let (mean, variance) = x
+                .par_chunks(self.input.channel())
+                .map(|x| {
+                    vectorized(|| {
+                        let n = x.len() as f32;
+                        let mean = sum_of(x, x, |x, _| x) / n;
+                        (mean, sum_of(x, x, |x, _| (x - mean) * (x - mean)) / n)
+                    })
+                })
+                .unzip();
+            Statistics { mean, variance }
+        })
+    }
+}
+
+/// A channel: `z = factor · x + offset`.
+#[derive(Clone, Copy)]
+struct Line {
+    factor: f32,
+    offset: f32,
+}
+
+#[inline(always)]
+fn apply(f: impl Function, line: Line, x: &[f32], out: &mut [f32]) {
+    for (out, x) in out.iter_mut().zip(x) {
+        *out = f.value(line.factor * x + line.offset);
+    }
+}
+
+/// Sum of the gradients of `z`, and of their products with `x`.
+#[inline(always)]
+fn sums(f: impl Function, line: Line, x: &[f32], grad: &[f32]) -> [f32; 2] {
+    let (mut plain, mut weighted) = ([0.0; LANES], [0.0; LANES]);
+    let (xs, x_rest) = x.as_chunks::<LANES>();
+    let (grads, grad_rest) = grad.as_chunks::<LANES>();
+    for (x, grad) in xs.iter().zip(grads) {
+        for i in 0..LANES {
+            let dz = grad[i] * f.slope(line.factor * x[i] + line.offset);
+            plain[i] += dz;
+            weighted[i] += dz * x[i];
+        }
+    }
+    for (i, (x, grad)) in x_rest.iter().zip(grad_rest).enumerate() {
+        let dz = grad * f.slope(line.factor * x + line.offset);
+        plain[i] += dz;
+        weighted[i] += dz * x;
+    }
+    [total(plain), total(weighted)]
+}
+
+impl Kernel for NormAct {
+    fn output(&self) -> Extent {
+        self.input
+    }
+
+    fn forward(&self, inputs: &[&[f32]]) -> Vec<f32> {
+        let [x, scale, shift] = [inputs[0], inputs[1], inputs[2]];
+        let statistics = self.of(x);
+        let mut out = vec![0.0; x.len()];
+        let each = self.input.channel();
+        with_function!(self.activation, f => {
+            out.par_chunks_mut(each).zip(x.par_chunks(each)).enumerate().for_each(|(c, (out, x))| {
+                let factor = scale[c] / (statistics.variance[c] + self.epsilon).sqrt();
+                let line = Line { factor, offset: shift[c] - factor * statistics.mean[c] };
+                vectorized(|| apply(f, line, x, out));
+            });
+        });
+        out
+    }
+
+    fn backward(&self, inputs: &[&[f32]], grad: &[f32], wanted: &[bool]) -> Vec<Option<Vec<f32>>> {
+        let [x, scale, shift] = [inputs[0], inputs[1], inputs[2]];
+        let Statistics { mean, variance } = self.of(x);
+        let each = self.input.channel();
+        let mut dx = vec![0.0; x.len()];
+        let mut others = vec![[0.0; 2]; self.input.channels];
+        with_function!(self.activation, f => {
+            let channels = dx.par_chunks_mut(each).zip(&mut others).zip(x.par_chunks(each).zip(grad.par_chunks(each)));
+            channels.enumerate().for_each(|(c, ((dx, others), (x, grad)))| {
+                let inverse = 1.0 / (variance[c] + self.epsilon).sqrt();
+                let factor = scale[c] * inverse;
+                let line = Line { factor, offset: shift[c] - factor * mean[c] };
+                vectorized(|| {
+                    let [plain, weighted] = sums(f, line, x, grad);
+                    let dscale = (weighted - mean[c] * plain) * inverse;
+                    *others = [dscale, plain];
+                    // dx = factor · (dz − mean of dz − x̂ · mean of dz·x̂), as a line in dz and x.
+                    let n = each as f32;
+                    let slope = -factor * dscale * inverse / n;
+                    let constant = -factor * plain / n - slope * mean[c];
+                    for ((dx, x), grad) in dx.iter_mut().zip(x).zip(grad) {
+                        let dz = grad * f.slope(line.factor * x + line.offset);
+                        *dx = factor * dz + (slope * x + constant);
+                    }
+                });
+            });
+        });
+        let part = |i: usize| others.iter().map(|both| both[i]).collect();
+        vec![Some(dx), wanted[1].then(|| part(0)), wanted[2].then(|| part(1))]
+    }
+}
+
+/// `act(x + bias)`; inputs: `x` and, if there is one, the bias of each channel.
+#[derive(Debug)]
+pub struct BiasAct {
+    /// Extents of `x`.
+    pub input: Extent,
+    /// What follows.
+    pub activation: Option<Unary>,
+}
+
+impl BiasAct {
+    fn line(inputs: &[&[f32]], channel: usize) -> Line {
+        Line { factor: 1.0, offset: inputs.get(1).map_or(0.0, |bias| bias[channel]) }
+    }
+}
+
+impl Kernel for BiasAct {
+    fn output(&self) -> Extent {
+        self.input
+    }
+
+    fn forward(&self, inputs: &[&[f32]]) -> Vec<f32> {
+        let x = inputs[0];
+        let each = self.input.channel();
+        let mut out = vec![0.0; x.len()];
+        with_function!(self.activation, f => {
+            out.par_chunks_mut(each).zip(x.par_chunks(each)).enumerate().for_each(|(c, (out, x))| {
+                vectorized(|| apply(f, Self::line(inputs, c), x, out));
+            });
+        });
+        out
+    }
+
+    fn backward(&self, inputs: &[&[f32]], grad: &[f32], wanted: &[bool]) -> Vec<Option<Vec<f32>>> {
+        let x = inputs[0];
+        let each = self.input.channel();
+        let mut dx = vec![0.0; x.len()];
+        let mut bias = vec![0.0; self.input.channels];
+        with_function!(self.activation, f => {
+            let channels = dx.par_chunks_mut(each).zip(&mut bias).zip(x.par_chunks(each).zip(grad.par_chunks(each)));
+            channels.enumerate().for_each(|(c, ((dx, bias), (x, grad)))| {
+                let line = Self::line(inputs, c);
+                vectorized(|| {
+                    for ((dx, x), grad) in dx.iter_mut().zip(x).zip(grad) {
+                        *dx = grad * f.slope(x + line.offset);
+                    }
+                    *bias = sum_of(dx, dx, |dz, _| dz);
+                });
+            });
+        });
+        [Some(dx), wanted.get(1).filter(|wanted| **wanted).map(|_| bias)]
+            .into_iter()
+            .take(inputs.len())
+            .collect()
+    }
+}

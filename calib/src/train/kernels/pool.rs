@@ -1,0 +1,81 @@
+//! Maximum pooling.
+
+use super::lanes::vectorized;
+use super::window::Layout;
+use super::{Extent, Kernel};
+use ocellus::graph::WindowAttrs;
+use rayon::prelude::*;
+
+/// Maximum of each window; input: `x [C,N,H,W]`. Of equal maxima the first gets the gradient.
+#[derive(Debug)]
+pub struct MaxPool {
+    layout: Layout,
+    channels: usize,
+}
+
+impl MaxPool {
+    /// A pooling of tensors of extents `input`.
+    pub fn new(input: Extent, window: &WindowAttrs) -> Self {
+        MaxPool { layout: Layout::new(input, window), channels: input.channels }
+    }
+
+    /// The maximum at each position.
+    #[inline(always)]
+    fn maxima(&self, packed: &[f32], made: &mut Vec<f32>) {
+        made.clear();
+        made.extend_from_slice(self.layout.seen(packed, 0));
+        for tap in 1..self.layout.taps.len() {
+            let seen = self.layout.seen(packed, tap);
+            made.iter_mut().zip(seen).for_each(|(most, x)| *most = if *x > *most { *x } else { *most });
+        }
+    }
+}
+
+impl Kernel for MaxPool {
+    fn output(&self) -> Extent {
+        Extent { channels: self.channels, ..self.layout.output() }
+    }
+
+    fn forward(&self, inputs: &[&[f32]]) -> Vec<f32> {
+        let (before, after) = (inputs[0].len() / self.channels, self.output().channel());
+        let mut out = vec![0.0; self.output().elements()];
+        let channels = out.par_chunks_mut(after).zip(inputs[0].par_chunks(before));
+        channels.for_each_init(Default::default, |(packed, made): &mut (Vec<f32>, Vec<f32>), (out, x)| {
+            vectorized(|| {
+                self.layout.pack(x, f32::NEG_INFINITY, packed);
+                self.maxima(packed, made);
+                self.layout.gather(made, out);
+            });
+        });
+        out
+    }
+
+    fn backward(&self, inputs: &[&[f32]], grad: &[f32], _: &[bool]) -> Vec<Option<Vec<f32>>> {
+        let layout = &self.layout;
+        let (before, after) = (inputs[0].len() / self.channels, self.output().channel());
+        let mut dx = vec![0.0; inputs[0].len()];
+        let channels =
+            dx.par_chunks_mut(before).zip(grad.par_chunks(after).zip(inputs[0].par_chunks(before)));
+        channels.for_each_init(<[Vec<f32>; 4]>::default, |[packed, made, spread, back], (dx, (grad, x))| {
+            vectorized(|| {
+                layout.pack(x, f32::NEG_INFINITY, packed);
+                self.maxima(packed, made);
+                layout.spread(grad, 0, spread);
+                back.clear();
+                back.resize(packed.len(), 0.0);
+                for (tap, &(phase, distance)) in layout.taps.iter().enumerate() {
+                    let begin = phase * layout.phase() + distance;
+                    let to = &mut back[begin..begin + layout.positions()];
+                    let seen = layout.seen(packed, tap);
+                    for (((to, x), most), grad) in to.iter_mut().zip(seen).zip(&*made).zip(&mut *spread) {
+                        let given = if x == most { *grad } else { 0.0 };
+                        *to += given;
+                        *grad -= given;
+                    }
+                }
+                layout.unpack(back, dx);
+            });
+        });
+        vec![Some(dx)]
+    }
+}

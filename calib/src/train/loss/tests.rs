@@ -1,0 +1,138 @@
+//! The loss beside numbers that `tests/reference/yolo_loss.py` computes, and its gradients beside differences.
+
+use super::*;
+use crate::loader::Target;
+use crate::train::kernels::Extent;
+
+const SIZE: usize = 64;
+
+fn anchors() -> Vec<Anchors> {
+    vec![
+        vec![[4.0, 5.0], [8.0, 14.0], [16.0, 11.0]],
+        vec![[12.0, 24.0], [24.0, 16.0], [23.0, 46.0]],
+        vec![[44.0, 36.0], [48.0, 60.0], [62.0, 50.0]],
+    ]
+}
+
+/// The logits of the reference, whose order is image, anchor, row, column, number.
+fn maps() -> Vec<Map> {
+    let map = |level: usize| {
+        let cells = SIZE / [8, 16, 32][level];
+        let extent = Extent { channels: 21, images: 2, rows: cells, columns: cells };
+        let value = |at: usize| {
+            let (channel, rest) = (at / extent.channel(), at % extent.channel());
+            let (image, cell) = (rest / extent.plane(), rest % extent.plane());
+            let (anchor, k) = (channel / 7, channel % 7);
+            let index = ((image * 3 + anchor) * extent.plane() + cell) * 7 + k;
+            (1.5 * (0.37 * index as f64 + level as f64).sin()) as f32
+        };
+        Map { extent, values: (0..extent.elements()).map(value).collect() }
+    };
+    (0..3).map(map).collect()
+}
+
+fn batch() -> Batch {
+    let target = |image, class, bbox| Target { region: Region { image, bbox }, class };
+    Batch {
+        images: Vec::new(),
+        size: SIZE,
+        targets: vec![
+            target(0, 0, [0.31, 0.42, 0.20, 0.35]),
+            target(0, 1, [0.70, 0.55, 0.45, 0.30]),
+            target(0, 1, [0.72, 0.53, 0.40, 0.33]),
+            target(1, 0, [0.05, 0.97, 0.08, 0.06]),
+            target(1, 1, [0.50, 0.50, 0.90, 0.80]),
+        ],
+        ignored: Vec::new(),
+        known: vec![true; 4],
+        pictures: vec![0, 1],
+    }
+}
+
+#[test]
+fn losses_are_those_of_yolov5() {
+    let (losses, _) = loss(&maps(), &batch(), &anchors(), Gains::of(SIZE, 2));
+    for (ours, theirs) in
+        [(losses.boxes, 0.145356154), (losses.objectness, 0.044194227), (losses.classes, 0.030375108)]
+    {
+        assert!((ours - theirs).abs() < 1e-6, "{ours} {theirs}");
+    }
+}
+
+/// The loss times the number of pictures, with one logit moved.
+fn moved(level: usize, at: usize, by: f32, batch: &Batch, gains: Gains) -> f64 {
+    let mut maps = maps();
+    maps[level].values[at] += by;
+    2.0 * loss(&maps, batch, &anchors(), gains).0.sum()
+}
+
+#[test]
+fn gradients_are_those_of_differences() {
+    let all = Gains::of(SIZE, 2);
+    let boxes = Gains { objectness: 0.0, classes: 0.0, ..all };
+    for mut batch in [batch(), Batch { known: vec![true, false, true, true], ..batch() }] {
+        batch.ignored.push(Region { image: 1, bbox: [0.2, 0.2, 0.3, 0.3] });
+        for (level, map) in maps().iter().enumerate() {
+            let whole = &loss(&maps(), &batch, &anchors(), all).1[level];
+            let of_boxes = &loss(&maps(), &batch, &anchors(), boxes).1[level];
+            for at in (0..map.values.len()).step_by(if level == 0 { 5 } else { 1 }) {
+                let number = at / map.extent.channel() % 7;
+                let partly = !batch.known.iter().all(|known| *known);
+                // How empty a cell counts depends on the classes seen there, but nothing is to be learned from that.
+                if partly && number >= BOX {
+                    continue;
+                }
+                // The fit of a box is a constant as the aim of objectness, and so is the weight of its shape, which a
+                // difference has in it: `overlap` compares the terms one by one.
+                let (gains, exact, tolerance) =
+                    if number < 4 { (boxes, of_boxes[at], 0.5) } else { (all, whole[at], 1e-3) };
+                let difference = (moved(level, at, 1e-2, &batch, gains)
+                    - moved(level, at, -1e-2, &batch, gains))
+                    / f64::from(2e-2f32);
+                let exact = f64::from(exact);
+                assert!(
+                    (difference - exact).abs() < 2e-5 + tolerance * exact.abs(),
+                    "{level} {at} {number}: {difference} {exact}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn decoded_boxes_and_their_slopes() {
+    let middle = decoded([0.0; 4], [3.0, 5.0]).map(|number| number.value);
+    assert_eq!(middle, [0.5, 0.5, 3.0, 5.0]);
+    let logits = [0.7, -1.1, 0.4, -0.3];
+    for k in 0..4 {
+        let moved = |by: f64| {
+            let mut logits = logits;
+            logits[k] += by;
+            decoded(logits, [3.0, 5.0])[k].value
+        };
+        let difference = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+        assert!((difference - decoded(logits, [3.0, 5.0])[k].slopes[k]).abs() < 1e-7);
+    }
+}
+
+/// What is not labelled teaches nothing: neither that a class is absent, nor that a cell is empty.
+#[test]
+fn unlabelled_classes_are_left_alone() {
+    let labelled = Batch { known: vec![true, false, true, true], ..batch() };
+    let (_, gradients) = loss(&maps(), &labelled, &anchors(), Gains::of(SIZE, 2));
+    let (_, complete) = loss(&maps(), &batch(), &anchors(), Gains::of(SIZE, 2));
+    let extent = maps()[0].extent;
+    for (channel, image) in (0..21).flat_map(|channel| [(channel, 0), (channel, 1)]) {
+        let part = |gradients: &[Vec<f32>]| -> f32 {
+            let begin = (channel * 2 + image) * extent.plane();
+            gradients[0][begin..begin + extent.plane()].iter().map(|g| g.abs()).sum()
+        };
+        let (ours, all) = (part(&gradients), part(&complete));
+        match (channel % 7, image) {
+            (6, 0) => assert_eq!(ours, 0.0, "the second class of the first picture is unknown"),
+            (4, 0) => assert!(ours < all, "{channel}: cells may hold what is not labelled: {ours} {all}"),
+            (4, 1) => assert_eq!(ours, all),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What is trained: the graph, and the numbers that belong to its layers.
+
+use crate::error::{Error, Result};
+use ocellus::graph::{Graph, Node, Op, PoolKind, ReduceKind, ResizeMode, Unary};
+use ocellus::tensor::Data;
+
+/// What a parameter is, by how it is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Weights of a convolution: these decay.
+    Weights,
+    /// Scales of a batch normalization.
+    Scale,
+    /// Biases and shifts.
+    Bias,
+}
+
+/// Trained numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// The node that it belongs to, and what it is there.
+    pub name: String,
+    /// How it is trained.
+    pub kind: Kind,
+    /// The numbers; weights as `[O, C/groups, kh, kw]`.
+    pub values: Vec<f32>,
+}
+
+/// Moving means of a batch normalization's statistics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Running {
+    /// Means of the channels.
+    pub mean: Vec<f32>,
+    /// Variances of the channels (unbiased).
+    pub variance: Vec<f32>,
+}
+
+/// All numbers of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    /// In the order of the nodes.
+    pub parameters: Vec<Parameter>,
+    /// One for each batch normalization, in the order of the nodes.
+    pub running: Vec<Running>,
+}
+
+/// What stands behind a convolution's sum; numbers are places in [`Weights`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Nothing.
+    Nothing,
+    /// A bias.
+    Bias(usize),
+    /// Batch normalization.
+    Norm {
+        /// Scale; the shift is the next parameter.
+        scale: usize,
+        /// Statistics.
+        running: usize,
+    },
+}
+
+/// A convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Its weights, a place in [`Weights::parameters`].
+    pub weights: usize,
+    /// What stands behind it.
+    pub after: After,
+}
+
+/// A network to be trained.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Its graph; the weights in it are those at the start.
+    pub graph: Graph,
+    /// Of each node that is a convolution.
+    pub layers: Vec<Option<Layer>>,
+}
+
+/// Whether batch normalization stands behind convolutions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norms {
+    /// Behind every convolution but those that make outputs, or a number per channel: for training from the start.
+    Trained,
+    /// Nowhere: they are folded into the weights.
+    Folded,
+}
+
+impl Network {
+    /// A network of a graph, and its numbers as the graph has them.
+    ///
+    /// # Errors
+    /// The graph holds an operator that cannot be trained through; the message names it.
+    pub fn new(graph: Graph, norms: Norms) -> Result<(Self, Weights)> {
+        let mut layers = Vec::with_capacity(graph.nodes.len());
+        let mut weights = Weights { parameters: Vec::new(), running: Vec::new() };
+        for node in &graph.nodes {
+            let named = |e: ocellus::Error| e.at(|place| place.node = Some(node.name.clone()));
+            check(&graph, node).map_err(named)?;
+            let is_conv = matches!(node.op, Op::Conv { .. });
+            layers.push(match is_conv {
+                true => Some(add_layer(&graph, node, norms, &mut weights).map_err(named)?),
+                false => None,
+            });
+        }
+        if weights.parameters.is_empty() {
+            return Err(Error::Runtime(ocellus::Error::bad_model("the network has no convolution to train")));
+        }
+        Ok((Network { graph, layers }, weights))
+    }
+}
+
+fn add_layer(graph: &Graph, node: &Node, norms: Norms, weights: &mut Weights) -> ocellus::Result<Layer> {
+    let numbers = |operand: usize| match graph.constant(node.inputs[operand]).map(|tensor| tensor.data()) {
+        Some(Data::F32(values)) => Ok(values.to_vec()),
+        _ => Err(ocellus::Error::unsupported("its weights are not float; give a float model")),
+    };
+    let channels = graph.shape(node.output)[1];
+    let parameters = &mut weights.parameters;
+    let mut add = |what: &str, kind, values| {
+        parameters.push(Parameter { name: format!("{}.{what}", node.name), kind, values });
+        parameters.len() - 1
+    };
+    let at = add("weights", Kind::Weights, numbers(1)?);
+    let [_, _, rows, columns] = graph.shape(node.output).nchw().expect("a convolution makes images");
+    let normed =
+        norms == Norms::Trained && !graph.outputs.contains(&node.output) && (rows, columns) != (1, 1);
+    let after = if normed {
+        let scale = add("scale", Kind::Scale, vec![1.0; channels]);
+        add("shift", Kind::Bias, vec![0.0; channels]);
+        weights.running.push(Running { mean: vec![0.0; channels], variance: vec![1.0; channels] });
+        After::Norm { scale, running: weights.running.len() - 1 }
+    } else if node.inputs.len() > 2 {
+        After::Bias(add("bias", Kind::Bias, numbers(2)?))
+    } else {
+        After::Nothing
+    };
+    Ok(Layer { weights: at, after })
+}
+
+/// Refuses what the executor cannot run.
+fn check(graph: &Graph, node: &Node) -> ocellus::Result<()> {
+    let refuse = |what: &str| {
+        Err(ocellus::Error::unsupported(format!("{}: {what} cannot be trained through", node.op.name())))
+    };
+    let whole_dims = |keep: &[usize]| {
+        let (before, after) = (graph.shape(node.inputs[0]).dims(), graph.shape(node.output).dims());
+        before.len() == 4 && keep.iter().all(|&axis| before[axis] == after[axis])
+    };
+    match &node.op {
+        Op::Conv { window, groups, activation } => {
+            let [channels, out] = [graph.shape(node.inputs[0])[1], graph.shape(node.output)[1]];
+            match (known(*activation), *groups) {
+                (false, _) => refuse("its activation"),
+                (_, 1) => Ok(()),
+                (_, groups) if groups == channels && channels == out && window.dilation == [1; 2] => Ok(()),
+                _ => refuse("a convolution in groups that is not depthwise"),
+            }
+        }
+        Op::Pool { kind: PoolKind::Max, window, .. } if window.dilation == [1; 2] => Ok(()),
+        Op::Unary(activation) if known(Some(*activation)) => Ok(()),
+        Op::Binary { activation, .. } if !known(*activation) => refuse("its activation"),
+        Op::Binary { .. } => binary_of(graph, node).map(|_| ()).map_or_else(|| refuse("its operands"), Ok),
+        Op::Concat { axis: 1 } if node.inputs.len() <= 4 => Ok(()),
+        Op::Slice { step, .. } if whole_dims(&[0, 2, 3]) && step[1] == 1 => Ok(()),
+        Op::Gather { axis: 1, .. } if whole_dims(&[0, 2, 3]) => Ok(()),
+        Op::Resize { mode: ResizeMode::Nearest, .. } => {
+            let (before, after) = (graph.shape(node.inputs[0]), graph.shape(node.output));
+            let whole = (2..4).all(|axis| after[axis] % before[axis] == 0);
+            if whole { Ok(()) } else { refuse("a factor that is not whole") }
+        }
+        Op::Reduce { kind: ReduceKind::Mean, axes } if axes == &[2, 3] => Ok(()),
+        _ => refuse("it"),
+    }
+}
+
+fn known(activation: Option<Unary>) -> bool {
+    super::kernels::known(activation)
+}
+
+/// How two tensors meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meeting {
+    /// Element by element, added.
+    Sum,
+    /// The operand of this place is a factor per channel, `[1,C,1,1]`, of the other.
+    Gate(usize),
+}
+
+/// How the operands of a binary operator meet; `None`: in a way that is not trained.
+pub fn binary_of(graph: &Graph, node: &Node) -> Option<Meeting> {
+    use ocellus::graph::Binary::{Add, Mul};
+    let Op::Binary { kind, .. } = node.op else { return None };
+    let [a, b] = [0, 1].map(|i| graph.shape(node.inputs[i]));
+    if node.inputs.iter().any(|&id| graph.constant(id).is_some()) || a.rank() != 4 || b.rank() != 4 {
+        return None;
+    }
+    let factor =
+        |x: &ocellus::tensor::Shape, y: &ocellus::tensor::Shape| x[1] == y[1] && x[2] == 1 && x[3] == 1;
+    match kind {
+        Add if a == b => Some(Meeting::Sum),
+        Mul if factor(b, a) => Some(Meeting::Gate(1)),
+        Mul if factor(a, b) => Some(Meeting::Gate(0)),
+        _ => None,
+    }
+}

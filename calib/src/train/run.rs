@@ -1,0 +1,247 @@
+//! A run in a folder: begun, or gone on with after it was interrupted.
+//!
+//! The folder holds `last.safetensors`, from which a run goes on; `best.onnx`, the model with the averaged weights of
+//! the best epoch; and `log.csv`, a row for each epoch.
+
+use super::checkpoint::{self, Checkpoint};
+use super::export;
+use super::journal::Journal;
+use super::loss::{Gains, Losses};
+use super::schedule::Schedule;
+use super::source::{Architecture, default_anchors};
+use super::state::State;
+use super::trainer::{Epoch, Trainer};
+use super::validation::validations;
+use crate::augment::Augment;
+use crate::dataset::description::Description;
+use crate::dataset::training::TrainingSet;
+use crate::error::{Error, Result};
+use crate::loader::{self, Loader};
+use crate::share::cores;
+use crate::write::onnx::{OnnxOptions, onnx};
+use crate::write::save::save;
+use ocellus::limits::INPUT_SIDE_MAX;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Names in the folder of a run.
+const CHECKPOINT: &str = "last.safetensors";
+const BEST: &str = "best.onnx";
+const JOURNAL: &str = "log.csv";
+/// How much larger the second size is at which a network is written, so that its file takes any size.
+const OTHER_SIZE: usize = 64;
+
+/// What a run is to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Description of the data; with the next two, absolute and as it is read again when the run goes on.
+    pub data: PathBuf,
+    /// What paths in it are relative to; `None`: its folder.
+    pub root: Option<PathBuf>,
+    /// Whether what is faulty is left out.
+    pub skip_bad: bool,
+    /// Name of the architecture.
+    pub model: String,
+    /// Side of the pictures in pixels.
+    pub size: usize,
+    /// Epochs.
+    pub epochs: usize,
+    /// Pictures of a step.
+    pub batch: usize,
+    /// What weights, order and changes of pictures follow from.
+    pub seed: u64,
+    /// The highest learning rate.
+    pub rate: f64,
+    /// The run ends after so many epochs without a better one; 0: never.
+    pub patience: usize,
+    /// How pictures are changed.
+    pub augment: Augment,
+}
+
+impl Plan {
+    /// Reads the data.
+    ///
+    /// # Errors
+    /// They are faulty; the error names file and line.
+    pub fn read(&self) -> Result<Data> {
+        let description = Description::open(&self.data, self.root.as_deref())?;
+        let (train, val) = (description.read_train()?, description.read_val()?);
+        Ok(Data { train: train.accept(self.skip_bad)?, val: val.accept(self.skip_bad)? })
+    }
+}
+
+/// Pictures to train on, and others to measure on.
+pub struct Data {
+    /// To train on.
+    pub train: TrainingSet,
+    /// To measure on.
+    pub val: TrainingSet,
+}
+
+/// A run.
+pub struct Run {
+    plan: Plan,
+    folder: PathBuf,
+    trainer: Trainer,
+    state: State,
+    journal: Journal,
+    architecture: Architecture,
+}
+
+impl Run {
+    /// Begins a run in a folder, which is made if it is not there; `weights` is a checkpoint to begin from.
+    ///
+    /// # Errors
+    /// The folder holds a run already, or an option does not fit the data.
+    pub fn begin(plan: Plan, data: Data, folder: &Path, weights: Option<&Path>) -> Result<Self> {
+        if folder.join(CHECKPOINT).exists() {
+            let folder = folder.display();
+            return Err(Error::Usage(format!(
+                "{folder} holds a run already: go on with it by --resume, or give another folder"
+            )));
+        }
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        let mut run = Run::new(plan, data, folder)?;
+        if let Some(path) = weights {
+            let begun = Checkpoint::read(path)?.begin_from(&mut run.state);
+            begun.map_err(|what| Error::bad_data(path, what))?;
+        }
+        run.journal.keep(0)?;
+        Ok(run)
+    }
+
+    /// The plan of the run in a folder.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn plan_of(folder: &Path) -> Result<Plan> {
+        let path = folder.join(CHECKPOINT);
+        let options = Checkpoint::read(&path)?.options().clone();
+        serde_json::from_value(options).map_err(|e| Error::bad_data(&path, format!("its plan: {e}")))
+    }
+
+    /// Goes on with the run in a folder.
+    ///
+    /// # Errors
+    /// There is none, or the data are no longer what they were.
+    pub fn resume(data: Data, folder: &Path) -> Result<Self> {
+        let path = folder.join(CHECKPOINT);
+        let mut run = Run::new(Run::plan_of(folder)?, data, folder)?;
+        let restored = Checkpoint::read(&path)?.restore(&mut run.state);
+        restored.map_err(|what| Error::bad_data(&path, what))?;
+        // A row may have been written for an epoch whose end the checkpoint did not see.
+        run.journal.keep(run.state.epochs)?;
+        Ok(run)
+    }
+
+    fn new(plan: Plan, data: Data, folder: &Path) -> Result<Self> {
+        let names = data.train.classes.clone();
+        let architecture = Architecture { name: plan.model.clone(), classes: names.len(), seed: plan.seed };
+        let (network, weights) = architecture.network(plan.size)?;
+        let levels = network.graph.outputs.len();
+        let anchors = default_anchors(levels, plan.size).ok_or_else(|| {
+            Error::Usage(format!("the network has {levels} outputs; anchors are known for 3 and 4"))
+        })?;
+        let options = loader::Options {
+            size: plan.size,
+            batch: plan.batch,
+            augment: Some(plan.augment.clone()),
+            seed: plan.seed,
+            ..loader::Options::default()
+        };
+        let validations = validations(&data.val);
+        if validations.is_empty() {
+            return Err(Error::Usage("the data have no pictures to measure on".to_owned()));
+        }
+        let loader = Loader::new(data.train, options)?;
+        let schedule =
+            Schedule { epochs: plan.epochs, steps: loader.batches(), batch: plan.batch, rate: plan.rate };
+        let sets: Vec<&str> = validations.iter().map(|set| set.name.as_str()).collect();
+        let journal = Journal::new(folder.join(JOURNAL), &sets);
+        let trainer = Trainer {
+            network,
+            anchors,
+            gains: Gains::of(plan.size, names.len()),
+            names,
+            loader,
+            augment: plan.augment.clone(),
+            schedule,
+            validations,
+            threads: cores(),
+        };
+        let state = State::new(weights);
+        Ok(Run { plan, folder: folder.to_owned(), trainer, state, journal, architecture })
+    }
+
+    /// What the run is to be.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Epochs that are done.
+    pub fn epochs(&self) -> usize {
+        self.state.epochs
+    }
+
+    /// Steps of an epoch.
+    pub fn steps(&self) -> usize {
+        self.trainer.schedule.steps
+    }
+
+    /// Pictures that each measurement looks at.
+    pub fn measured(&self) -> usize {
+        self.trainer.validations.iter().map(|set| set.pictures()).sum()
+    }
+
+    /// Number of trained numbers.
+    pub fn parameters(&self) -> usize {
+        self.state.weights.parameters.iter().map(|parameter| parameter.values.len()).sum()
+    }
+
+    /// The best epoch and its worth.
+    pub fn best(&self) -> Option<(usize, f64)> {
+        self.state.best.map(|best| (best.epoch, best.worth))
+    }
+
+    /// The file of the best model.
+    pub fn best_model(&self) -> PathBuf {
+        self.folder.join(BEST)
+    }
+
+    /// Whether all epochs are done, or too many have brought nothing.
+    pub fn is_over(&self) -> bool {
+        let idle = self.state.epochs - self.state.best.map_or(0, |best| best.epoch);
+        self.state.epochs >= self.plan.epochs || (self.plan.patience > 0 && idle >= self.plan.patience)
+    }
+
+    /// The next epoch: trained, measured and written. `stepped` is called after each step, `looked` after each picture
+    /// that is measured.
+    ///
+    /// # Errors
+    /// A picture cannot be read, a file cannot be written, or the loss is no longer a number.
+    pub fn epoch(&mut self, stepped: impl FnMut(Losses), looked: impl Fn() + Sync) -> Result<Epoch> {
+        let start = Instant::now();
+        let losses = self.trainer.epoch(&mut self.state, stepped)?;
+        let epoch = self.trainer.measure(&mut self.state, losses, looked)?;
+        // The checkpoint comes last: until it is there, the epoch has not been, and is made again.
+        if epoch.best {
+            self.write_best()?;
+        }
+        self.journal.add(&epoch, start.elapsed())?;
+        let plan = serde_json::to_value(&self.plan).map_err(|e| Error::Usage(e.to_string()))?;
+        checkpoint::write(&self.folder.join(CHECKPOINT), &self.state, plan)?;
+        Ok(epoch)
+    }
+
+    fn write_best(&self) -> Result<()> {
+        let model = self.trainer.model(&self.state)?;
+        let size = self.plan.size;
+        let larger = size + OTHER_SIZE <= INPUT_SIDE_MAX;
+        let (other, _) =
+            self.architecture.network(if larger { size + OTHER_SIZE } else { size - OTHER_SIZE })?;
+        let other = export::graph(&other, &self.state.average)?;
+        let options = OnnxOptions { metadata: &model.metadata, other_size: Some(&other) };
+        save(&[(&self.best_model(), &onnx(&model.graph, &options)?)])
+    }
+}

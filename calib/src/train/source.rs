@@ -1,0 +1,82 @@
+//! Where the network comes from that is trained.
+
+use super::loss::{Anchors, BOX};
+use super::network::{After, Network, Norms, Weights};
+use crate::error::{Error, Result};
+use ocellus::detect;
+use ocellus::graph::Graph;
+use ocellus::zoo;
+
+/// A built-in network for a number of classes.
+#[derive(Clone, Debug)]
+pub struct Architecture {
+    /// Its name.
+    pub name: String,
+    /// Number of classes.
+    pub classes: usize,
+    /// Seed of its weights.
+    pub seed: u64,
+}
+
+impl Architecture {
+    /// Its graph for pictures of `size` pixels.
+    ///
+    /// # Errors
+    /// There is no such network, or it does not fit the size.
+    pub fn graph(&self, size: usize) -> Result<Graph> {
+        let network = zoo::find(&self.name).ok_or_else(|| {
+            let names: Vec<_> = zoo::Network::yolov5_names().collect();
+            Error::Usage(format!("--model {}: no such network; there are {}", self.name, names.join(", ")))
+        })?;
+        Ok(network.detector([size; 2], self.classes, self.seed)?)
+    }
+
+    /// Its network, and the numbers that training begins with.
+    ///
+    /// # Errors
+    /// As [`graph`](Self::graph).
+    pub fn network(&self, size: usize) -> Result<(Network, Weights)> {
+        let (network, mut weights) = Network::new(self.graph(size)?, Norms::Trained)?;
+        let layers = network.graph.nodes.iter().zip(&network.layers);
+        for (node, layer) in layers.filter_map(|(node, layer)| Some((node, (*layer)?))) {
+            let shape = network.graph.shape(node.inputs[1]);
+            let inputs = (shape.elements() / shape[0]) as f32;
+            begin_evenly(&mut weights.parameters[layer.weights].values, inputs);
+            if let (After::Bias(bias), true) = (layer.after, network.graph.outputs.contains(&node.output)) {
+                let map = network.graph.shape(node.output);
+                begin_head(&mut weights.parameters[bias].values, self.classes, map[2] * map[3]);
+            }
+        }
+        Ok((network, weights))
+    }
+}
+
+/// Gives random weights the deviation `1/√(3 · inputs)`, as PyTorch begins: what stands before a batch normalization
+/// learns the faster the smaller its weights are, and published learning rates are made for these.
+fn begin_evenly(weights: &mut [f32], inputs: f32) {
+    let square = weights.iter().map(|w| w * w).sum::<f32>() / weights.len() as f32;
+    let factor = 1.0 / (3.0 * inputs * square).sqrt();
+    if factor.is_finite() {
+        weights.iter_mut().for_each(|w| *w *= factor);
+    }
+}
+
+/// Biases of a head as YOLOv5 begins: about eight objects in a picture, and every class about as likely, so that the
+/// first steps need not unlearn objects everywhere.
+fn begin_head(bias: &mut [f32], classes: usize, cells: usize) {
+    let objectness = (8.0 / cells as f32).ln();
+    let class = (0.6 / (classes as f32 - 0.99999)).ln();
+    for anchor in bias.chunks_mut(BOX + classes) {
+        anchor.fill(0.0);
+        anchor[BOX - 1] = objectness;
+        anchor[BOX..].fill(class);
+    }
+}
+
+/// YOLOv5's anchors, made for pictures of 640 pixels, for pictures of `size`.
+pub fn default_anchors(levels: usize, size: usize) -> Option<Vec<Anchors>> {
+    let scaled = |side: f32| (side * size as f32 / 640.0 * 8.0).round() / 8.0;
+    let anchors = detect::Anchors::yolov5(levels)?;
+    let level = |level: &Vec<[f32; 2]>| level.iter().map(|anchor| anchor.map(scaled)).collect();
+    Some(anchors.levels().iter().map(level).collect())
+}

@@ -1,0 +1,170 @@
+//! Whole runs on few pictures.
+
+use super::checkpoint::{self, Checkpoint};
+use super::executor::Pass;
+use super::loss::Gains;
+use super::network::Running;
+use super::schedule::Schedule;
+use super::source::{Architecture, default_anchors};
+use super::state::State;
+use super::trainer::Trainer;
+use super::validation::validations;
+use crate::augment::Augment;
+use crate::dataset::training::{Labelled, Origin, Picture, TrainingSet};
+use crate::dataset::{Dataset, Source};
+use crate::loader::{Loader, Options};
+use ocellus::engine::{Engine, EngineOptions};
+use std::path::{Path, PathBuf};
+
+/// A file beside the repository; `None`, with a message, where it is absent.
+fn shared(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(name);
+    if !path.exists() {
+        println!("skipped: {} is absent", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+/// The first pictures of COCO with at most `boxes_max` persons and vehicles, but some, none of them tiny.
+fn few_pictures(count: usize, boxes_max: usize) -> Option<TrainingSet> {
+    let annotations = shared("data/coco/train.json")?;
+    let folder = shared("data/coco/train")?;
+    let source = Source { annotations: &annotations, images: Some(&folder), names: None, limit: None };
+    let dataset = Dataset::open(source).unwrap();
+    let class = |category: u32| match dataset.categories[category as usize].name.as_str() {
+        "person" => Some(0),
+        "car" | "bus" | "truck" => Some(1),
+        _ => None,
+    };
+    let mut pictures = Vec::new();
+    for (index, image) in (0..).zip(&dataset.images) {
+        let own = dataset.annotations.iter().filter(|a| a.image == index && class(a.category).is_some());
+        let boxes: Vec<Labelled> = own
+            .map(|a| {
+                let [x, y, w, h] = a.bbox.map(|v| v as f32);
+                Labelled { class: class(a.category).filter(|_| !a.crowd), corners: [x, y, x + w, y + h] }
+            })
+            .collect();
+        let large = |b: &Labelled| {
+            let [x1, y1, x2, y2] = b.corners;
+            b.class.is_some() && x2 - x1 > 40.0 && y2 - y1 > 40.0
+        };
+        if (1..=boxes_max).contains(&boxes.len()) && boxes.iter().all(large) {
+            let frame = ocellus::image::decode(&image.path).unwrap();
+            let size = [frame.width as u32, frame.height as u32];
+            pictures.push(Picture { path: image.path.clone(), size, origin: 0, boxes });
+        }
+        if pictures.len() == count {
+            break;
+        }
+    }
+    let origin = Origin { name: "coco".into(), known: vec![true; 2], repeat: 1 };
+    Some(TrainingSet { classes: vec!["person".into(), "vehicle".into()], origins: vec![origin], pictures })
+}
+
+fn trainer(set: TrainingSet, size: usize, epochs: usize) -> (Trainer, State) {
+    let architecture = Architecture { name: "v5lite-e".into(), classes: set.classes.len(), seed: 1 };
+    let (network, weights) = architecture.network(size).unwrap();
+    let plain =
+        Augment { mosaic: 0.0, scale: 0.0, translate: 0.0, hsv: [0.0; 3], flip: 0.0, ..Augment::default() };
+    let options =
+        Options { size, batch: 8, augment: Some(plain.clone()), seed: 1, threads: 1, ..Options::default() };
+    let validations = validations(&set);
+    let names = set.classes.clone();
+    let loader = Loader::new(set, options).unwrap();
+    let trainer = Trainer {
+        network,
+        anchors: default_anchors(3, size).unwrap(),
+        augment: plain,
+        schedule: Schedule { epochs, steps: loader.batches(), batch: 8, rate: 0.03 },
+        gains: Gains::of(size, names.len()),
+        names,
+        loader,
+        validations,
+        threads: 2,
+    };
+    (trainer, State::new(weights))
+}
+
+#[test]
+fn eight_pictures_are_learned_by_heart() {
+    let Some(set) = few_pictures(8, 3) else { return };
+    let (mut trainer, mut state) = trainer(set, 160, 200);
+    // There is no time for objectness to be learned from as little weight as small pictures have.
+    trainer.gains.objectness = 1.0;
+    let mut losses = Vec::new();
+    let start = std::time::Instant::now();
+    while state.epochs < trainer.schedule.epochs {
+        losses.push(trainer.epoch(&mut state, |_| ()).unwrap());
+        if state.epochs % 20 == 0 {
+            println!("{} {:?} {:?}", state.epochs, losses.last().unwrap(), start.elapsed());
+        }
+    }
+    let epoch = trainer.measure(&mut state, losses[0], || ()).unwrap();
+    println!("{:?}", epoch.scores);
+    assert!(losses.last().unwrap().sum() < losses[0].sum() / 3.0);
+    assert!(epoch.scores[0].map50 >= 0.95, "{:?}", epoch.scores);
+}
+
+/// Plain pictures of noise, without a data set.
+fn noise(size: usize, pictures: usize) -> Vec<u8> {
+    let mut random = crate::random::Random::new(&[2]);
+    (0..pictures * size * size * 3).map(|_| random.below(256) as u8).collect()
+}
+
+/// With the statistics of one picture as running ones, the exported network computes for it in the engine what it
+/// computed in training.
+#[test]
+fn the_engine_computes_what_was_trained() {
+    const SIZE: usize = 128;
+    for name in ["v5lite-e", "v5lite-s", "v5lite-c", "yolov5n"] {
+        let architecture = Architecture { name: name.into(), classes: 2, seed: 3 };
+        let (network, mut weights) = architecture.network(SIZE).unwrap();
+        let picture = noise(SIZE, 1);
+        let pass = Pass::new(&network, &weights, &picture);
+        for (running, (statistics, _)) in weights.running.iter_mut().zip(pass.statistics()) {
+            *running = Running { mean: statistics.mean, variance: statistics.variance };
+        }
+        let graph = super::export::graph(&network, &weights).unwrap();
+        let mut engine = Engine::new(&graph, &EngineOptions::default()).unwrap();
+        let reals: Vec<f32> = picture.iter().map(|&byte| f32::from(byte) / 255.0).collect();
+        engine.fill_reals(&reals);
+        engine.run();
+        for (i, map) in pass.maps().iter().enumerate() {
+            let output = engine.output(i).plane;
+            for cell in 0..map.extent.plane() {
+                for channel in 0..map.extent.channels {
+                    let trained = map.values[channel * map.extent.plane() + cell];
+                    let ran = output.data[cell * output.pitch + channel];
+                    assert!((trained - ran).abs() < 2e-3 * (1.0 + trained.abs()), "{name}: {trained} {ran}");
+                }
+            }
+        }
+    }
+}
+
+/// A run that was stopped between two epochs goes on to the same numbers.
+#[test]
+fn a_run_goes_on_to_the_same_numbers() {
+    let Some(set) = few_pictures(8, 3) else { return };
+    let (trainer, mut whole) = trainer(set, 96, 4);
+    let mut interrupted = whole.clone();
+    let epochs = |state: &mut State, until: usize| {
+        while state.epochs < until {
+            trainer.epoch(state, |_| ()).unwrap();
+        }
+    };
+    epochs(&mut whole, 4);
+    epochs(&mut interrupted, 2);
+    let path = std::env::temp_dir().join(format!("calib-resume-{}.safetensors", std::process::id()));
+    checkpoint::write(&path, &interrupted, serde_json::Value::Null).unwrap();
+    let read = Checkpoint::read(&path);
+    std::fs::remove_file(&path).unwrap();
+    // Restoring must not depend on what the state was before.
+    let mut resumed = State::new(whole.average.clone());
+    read.unwrap().restore(&mut resumed).unwrap();
+    assert_eq!(resumed, interrupted);
+    epochs(&mut resumed, 4);
+    assert_eq!(resumed, whole);
+}

@@ -1,0 +1,131 @@
+//! A run: epochs of steps, each followed by a measurement.
+
+use super::executor::Pass;
+use super::export;
+use super::loss::{Anchors, Gains, Losses, loss};
+use super::network::Network;
+use super::schedule::Schedule;
+use super::sgd;
+use super::state::{Best, State};
+use super::validation::{Score, Validation};
+use crate::augment::Augment;
+use crate::error::{Error, Result};
+use crate::loader::{Batch, Loader};
+use ocellus::loader::Model;
+
+/// The last part of a run sees pictures one by one instead of mosaics, as they will be seen.
+const CLOSING_PART: usize = 10;
+
+/// What stays the same during a run.
+pub struct Trainer {
+    /// What is trained.
+    pub network: Network,
+    /// Names of the classes.
+    pub names: Vec<String>,
+    /// Anchors of each output.
+    pub anchors: Vec<Anchors>,
+    /// Where the batches come from.
+    pub loader: Loader,
+    /// How pictures are changed in most epochs.
+    pub augment: Augment,
+    /// The rates.
+    pub schedule: Schedule,
+    /// Weights of the parts of the loss.
+    pub gains: Gains,
+    /// What networks are measured on.
+    pub validations: Vec<Validation>,
+    /// Threads of a measurement.
+    pub threads: usize,
+}
+
+/// What an epoch has brought.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Epoch {
+    /// Its number, from 1.
+    pub number: usize,
+    /// Means of the losses.
+    pub losses: Losses,
+    /// Learning rate at its end.
+    pub rate: f32,
+    /// Worth of the averaged weights on each data set.
+    pub scores: Vec<Score>,
+    /// Whether no earlier epoch was better.
+    pub best: bool,
+}
+
+impl Epoch {
+    /// The mean over the data sets of mAP50-95.
+    pub fn worth(&self) -> f64 {
+        self.scores.iter().map(|score| score.map).sum::<f64>() / self.scores.len().max(1) as f64
+    }
+}
+
+impl Trainer {
+    /// One step with a batch; returns the losses.
+    pub fn step(&self, state: &mut State, batch: &Batch, step: usize) -> Losses {
+        let pass = Pass::new(&self.network, &state.weights, &batch.images);
+        let statistics = pass.statistics();
+        let (losses, gradients) = loss(&pass.maps(), batch, &self.anchors, self.gains);
+        let gradients = pass.backward(gradients);
+        let rates = self.schedule.rates(state.epochs, step);
+        sgd::step(&mut state.weights, &mut state.velocity, &gradients, rates);
+        sgd::follow(&self.network, &mut state.weights, &statistics);
+        state.steps += 1;
+        sgd::average(&mut state.average, &state.weights, state.steps);
+        losses
+    }
+
+    /// The next epoch, without a measurement; `progress` is told the losses of each step. Returns their means.
+    ///
+    /// # Errors
+    /// A picture can no longer be read, or the loss is no longer a number.
+    pub fn epoch(&self, state: &mut State, mut progress: impl FnMut(Losses)) -> Result<Losses> {
+        let epoch = state.epochs;
+        let closing = self.schedule.epochs - self.schedule.epochs / CLOSING_PART;
+        let augment = match epoch >= closing {
+            true => Augment { mosaic: 0.0, mixup: 0.0, ..self.augment.clone() },
+            false => self.augment.clone(),
+        };
+        let mut sum = Losses::default();
+        for (step, batch) in self.loader.epoch_with(epoch as u64, augment)?.enumerate() {
+            let losses = self.step(state, &batch?, step);
+            if !losses.sum().is_finite() {
+                return Err(Error::Unmet(format!(
+                    "epoch {}, step {}: the loss is no longer a number; try a lower --rate",
+                    epoch + 1,
+                    step + 1
+                )));
+            }
+            sum += losses;
+            progress(losses);
+        }
+        state.epochs += 1;
+        Ok(sum.over(self.loader.batches() as f64))
+    }
+
+    /// The network with the averaged weights.
+    ///
+    /// # Errors
+    /// None but those of the graph's builder.
+    pub fn model(&self, state: &State) -> Result<Model> {
+        export::model(&self.network, &state.average, &self.names, &self.anchors)
+    }
+
+    /// Measures the averaged weights, and notes in `state` whether they are the best so far.
+    ///
+    /// # Errors
+    /// No picture can be read.
+    pub fn measure(&self, state: &mut State, losses: Losses, progress: impl Fn() + Sync) -> Result<Epoch> {
+        let model = self.model(state)?;
+        let scores = self.validations.iter().map(|set| set.score(&model, self.threads, &progress));
+        let scores = scores.collect::<Result<Vec<_>>>()?;
+        let number = state.epochs;
+        let rate = self.schedule.rates(number - 1, self.schedule.steps).weights;
+        let mut epoch = Epoch { number, losses, rate, scores, best: false };
+        epoch.best = state.best.is_none_or(|best| epoch.worth() > best.worth);
+        if epoch.best {
+            state.best = Some(Best { epoch: number, worth: epoch.worth() });
+        }
+        Ok(epoch)
+    }
+}
