@@ -80,11 +80,11 @@ impl Drop for Mqtt {
 }
 
 async fn keep_connecting(session: &Session) {
-    let (mut rest, mut first) = (REST_MIN, true);
+    let mut rest = REST_MIN;
     loop {
         let start = Instant::now();
         let why = session.run().await;
-        session.outlet.missed(why, std::mem::take(&mut first));
+        session.outlet.missed(why);
         rest = if start.elapsed() > GOOD { REST_MIN } else { rest };
         sleep(jittered(rest)).await;
         rest = (rest * 2).min(REST_MAX);

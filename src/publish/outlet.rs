@@ -17,6 +17,9 @@ pub struct Outlet {
     pub sent: AtomicU64,
     /// Events that were given up: damaged, refused, or the oldest of too many.
     pub dropped: AtomicU64,
+    /// It was said that the receiver is away.
+    #[cfg(any(feature = "mqtt", feature = "webhooks"))]
+    complained: AtomicBool,
 }
 
 impl Outlet {
@@ -28,24 +31,26 @@ impl Outlet {
             waiting: AtomicUsize::new(0),
             sent: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
+            #[cfg(any(feature = "mqtt", feature = "webhooks"))]
+            complained: AtomicBool::new(false),
         }
     }
 
-    /// Says once that the receiver is there again.
+    /// Says once that the receiver is there, loudly where it was said that it was not.
     #[cfg(any(feature = "mqtt", feature = "webhooks"))]
     pub(super) fn reached(&self) {
         if !self.connected.swap(true, Relaxed) {
-            log::info!("{}: connected, {} events wait", self.name, self.waiting.load(Relaxed));
+            let level =
+                if self.complained.swap(false, Relaxed) { log::Level::Warn } else { log::Level::Info };
+            log::log!(level, "{}: connected, {} events wait", self.name, self.waiting.load(Relaxed));
         }
     }
 
     /// Says once that the receiver is away, and each time where somebody wants to know everything.
     #[cfg(any(feature = "mqtt", feature = "webhooks"))]
-    pub(super) fn missed(&self, why: impl std::fmt::Display, first: bool) {
-        let level = match self.connected.swap(false, Relaxed) || first {
-            true => log::Level::Warn,
-            false => log::Level::Debug,
-        };
+    pub(super) fn missed(&self, why: impl std::fmt::Display) {
+        self.connected.store(false, Relaxed);
+        let level = if self.complained.swap(true, Relaxed) { log::Level::Debug } else { log::Level::Warn };
         log::log!(level, "{}: {why}; trying again, events wait", self.name);
     }
 }

@@ -96,7 +96,7 @@ enum Posted {
 
 impl Worker {
     fn run(self, woken: &Receiver<()>) {
-        let (mut rest, mut first) = (REST_MIN, true);
+        let mut rest = REST_MIN;
         while !self.stopped.load(Relaxed) {
             let Some(oldest) = self.spool.oldest() else {
                 if woken.recv().is_err() {
@@ -111,7 +111,7 @@ impl Worker {
                     self.spool.refuse(&oldest);
                 }
                 Posted::Later(why) => {
-                    self.outlet.missed(why, std::mem::take(&mut first));
+                    self.outlet.missed(why);
                     if !self.rest(woken, rest) {
                         return;
                     }

@@ -54,11 +54,6 @@ impl Token {
     }
 }
 
-/// The header that makes a browser forget its token.
-pub(super) fn no_cookie() -> String {
-    format!("{COOKIE_NAME}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0")
-}
-
 /// Decides about requests.
 pub(super) struct Guard {
     token: Option<Token>,

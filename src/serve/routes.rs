@@ -3,7 +3,7 @@
 //! Addresses are compared with fixed ones, and an event is looked for in the list that is in memory: nothing that a
 //! request says becomes a path.
 
-use super::guard::{Refusal, no_cookie};
+use super::guard::Refusal;
 use super::pictures::Look;
 use super::reply::{Reply, json, whole, words};
 use super::site::Site;
@@ -52,7 +52,6 @@ pub(super) async fn answer(request: Request<Incoming>, site: &Arc<Site>) -> Resu
     let follows = head.headers.get(ACCEPT).is_some_and(|value| value.as_bytes() == b"text/event-stream");
     match (&head.method, path) {
         (&Method::GET | &Method::HEAD, _) => private(path, &query, follows, site).await,
-        (&Method::POST, "/logout") => Ok(to_page(&no_cookie())),
         (&Method::PUT, "/api/config") => change(body, site).await,
         _ => Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, "not done here; GET, or PUT /api/config")),
     }

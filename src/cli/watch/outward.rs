@@ -11,6 +11,8 @@ use ocellus::watch::config::{BrokerUrl, Config, Http, Mqtt, Webhook};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 /// Where results go beyond standard output.
 #[derive(Args, Clone)]
@@ -62,9 +64,13 @@ impl OutwardFlags {
     }
 }
 
-/// What runs as long as the cameras do. Fields are dropped in this order: events come in, then go out.
+/// The last events get this long to reach their receivers when the cameras have ended.
+const LAST: Duration = Duration::from_millis(400);
+
+/// What runs as long as the cameras do.
 pub(super) struct Outward {
-    _feed: Option<Feed>,
+    feed: Option<Feed>,
+    outlets: Vec<Arc<Outlet>>,
     _senders: Vec<Box<dyn Send>>,
     #[cfg(feature = "http")]
     _server: Option<ocellus::serve::Server>,
@@ -90,15 +96,29 @@ impl Outward {
         }
         let Outlets { senders, spools, outlets } = outlets;
         let feed = (!spools.is_empty()).then(|| Feed::start(Arc::clone(board), spools)).transpose()?;
-        let server = config.http.as_ref().map(|http| start_http(board, live, http, outlets)).transpose()?;
+        let known = outlets.clone();
+        let server = config.http.as_ref().map(|http| start_http(board, live, http, known)).transpose()?;
         #[cfg(not(feature = "http"))]
         let () = server.unwrap_or_default();
         Ok(Outward {
-            _feed: feed,
+            feed,
+            outlets,
             _senders: senders,
             #[cfg(feature = "http")]
             _server: server,
         })
+    }
+}
+
+impl Drop for Outward {
+    fn drop(&mut self) {
+        // All that has happened is in the spools then.
+        drop(self.feed.take());
+        let end = Instant::now() + LAST;
+        let waits = |outlet: &Arc<Outlet>| outlet.waiting.load(Relaxed) > 0;
+        while self.outlets.iter().any(waits) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

@@ -107,6 +107,8 @@ function quantile(counts, bounds, share) {
 function showStatus(status) {
   const now = status.cameras.find(c => c.name === camera);
   if (!now) return;
+  // A daemon that has started anew counts anew.
+  if (history.length && status.uptime_seconds < history.at(-1).at) history = [];
   history.push({ at: status.uptime_seconds, counts: now.counts });
   history = history.filter(h => status.uptime_seconds - h.at <= WINDOW);
   const { counts } = now, first = history.length > 1 ? history[0].counts : null;
