@@ -153,7 +153,8 @@ fn one_epoch(run: &mut Run, epochs: usize) -> Result<Epoch> {
     let bar = ProgressBar::new(run.steps() as u64)
         .with_style(style("{prefix} {bar:30} {pos}/{len} steps, {per_sec}, {eta} left {msg}"))
         .with_prefix(format!("epoch {}/{epochs}", run.epochs() + 1));
-    let looks = ProgressBar::new(run.measured() as u64).with_style(style("measuring {bar:30} {pos}/{len} images"));
+    let looks =
+        ProgressBar::new(run.measured() as u64).with_style(style("measuring {bar:30} {pos}/{len} images"));
     let stepped = |losses: Losses| {
         bar.set_message(format!("loss {:.4}", losses.sum()));
         bar.inc(1);
@@ -169,7 +170,8 @@ fn one_epoch(run: &mut Run, epochs: usize) -> Result<Epoch> {
 
 fn line(epoch: &Epoch, epochs: usize) -> String {
     let Losses { boxes, objectness, classes } = epoch.losses;
-    let scores = epoch.scores.iter().map(|score| format!("{} {:.4}/{:.4}", score.name, score.map, score.map50));
+    let scores =
+        epoch.scores.iter().map(|score| format!("{} {:.4}/{:.4}", score.name, score.map, score.map50));
     let scores: Vec<String> = scores.collect();
     let best = if epoch.best { " *" } else { "" };
     format!(

@@ -1,7 +1,8 @@
 //! A training step of a network: outputs of a batch, and gradients of its parameters from those of the outputs.
 
 use super::kernels::{
-    BiasAct, Dense, Depthwise, Extent, Gate, MaxPool, Mean, NormAct, Pick, Pointwise, Statistics, Sum, Upsample,
+    BiasAct, Dense, Depthwise, Extent, Gate, MaxPool, Mean, NormAct, Pick, Pointwise, Statistics, Sum,
+    Upsample,
 };
 use super::network::{After, Layer, Meeting, Network, Weights, binary_of};
 use super::tape::{Shared, apply};
@@ -37,12 +38,8 @@ impl Pass {
             Tensor::<4>::from_data(data, &device).require_grad()
         };
         let parameters: Vec<_> = weights.parameters.iter().map(|p| leaf(&p.values)).collect();
-        let mut run = Run {
-            network,
-            parameters,
-            values: vec![None; network.graph.values().len()],
-            norms: Vec::new(),
-        };
+        let mut run =
+            Run { network, parameters, values: vec![None; network.graph.values().len()], norms: Vec::new() };
         let input = network.graph.inputs[0];
         let picture = network.graph.shape(input).elements();
         let [_, _, rows, columns] = network.graph.shape(input).nchw().expect("the input is a picture");
@@ -129,7 +126,8 @@ impl Run<'_> {
     fn node(&mut self, at: usize, node: &Node) {
         let (x, input) = self.operand(node, 0);
         let input = *input;
-        let picked = |from: Vec<(usize, usize)>| Self::made(Arc::new(Pick { inputs: vec![input], from }), &[x]);
+        let picked =
+            |from: Vec<(usize, usize)>| Self::made(Arc::new(Pick { inputs: vec![input], from }), &[x]);
         let made = match &node.op {
             Op::Conv { activation, .. } => {
                 let layer = self.network.layers[at].expect("every convolution has a layer");
@@ -151,7 +149,9 @@ impl Run<'_> {
                 Self::act(sum, *activation)
             }
             Op::Concat { .. } => self.concat(node),
-            Op::Slice { start, count, .. } => picked((start[1]..start[1] + count[1]).map(|c| (0, c)).collect()),
+            Op::Slice { start, count, .. } => {
+                picked((start[1]..start[1] + count[1]).map(|c| (0, c)).collect())
+            }
             Op::Gather { indices, .. } => picked(indices.iter().map(|&c| (0, c)).collect()),
             Op::Resize { output, .. } => {
                 let factor = [output[0] / input.rows, output[1] / input.columns];
@@ -192,7 +192,8 @@ impl Run<'_> {
                 Self::made(Arc::new(BiasAct { input, activation }), &[&sum, &self.parameters[bias]])
             }
             After::Norm { scale, .. } => {
-                let norm = Arc::new(NormAct { input, epsilon: EPSILON, activation, statistics: OnceLock::new() });
+                let norm =
+                    Arc::new(NormAct { input, epsilon: EPSILON, activation, statistics: OnceLock::new() });
                 self.norms.push(norm.clone());
                 Self::made(norm, &[&sum, &self.parameters[scale], &self.parameters[scale + 1]])
             }

@@ -196,9 +196,8 @@ pub fn binary_of(graph: &Graph, node: &Node) -> Option<Meeting> {
     if node.inputs.iter().any(|&id| graph.constant(id).is_some()) || a.rank() != 4 || b.rank() != 4 {
         return None;
     }
-    let factor = |x: &ocellus::tensor::Shape, y: &ocellus::tensor::Shape| {
-        x[1] == y[1] && x[2] == 1 && x[3] == 1
-    };
+    let factor =
+        |x: &ocellus::tensor::Shape, y: &ocellus::tensor::Shape| x[1] == y[1] && x[2] == 1 && x[3] == 1;
     match kind {
         Add if a == b => Some(Meeting::Sum),
         Mul if factor(b, a) => Some(Meeting::Gate(1)),

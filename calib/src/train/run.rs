@@ -137,8 +137,7 @@ impl Run {
 
     fn new(plan: Plan, data: Data, folder: &Path) -> Result<Self> {
         let names = data.train.classes.clone();
-        let architecture =
-            Architecture { name: plan.model.clone(), classes: names.len(), seed: plan.seed };
+        let architecture = Architecture { name: plan.model.clone(), classes: names.len(), seed: plan.seed };
         let (network, weights) = architecture.network(plan.size)?;
         let levels = network.graph.outputs.len();
         let anchors = default_anchors(levels, plan.size).ok_or_else(|| {

@@ -89,10 +89,7 @@ fn whole(tensor: FlexTensor) -> FlexTensor {
     whole
 }
 
-fn tracked<const N: usize, C: CheckpointStrategy>(
-    inputs: [Tracked; N],
-    kernel: Shared,
-) -> Tracked {
+fn tracked<const N: usize, C: CheckpointStrategy>(inputs: [Tracked; N], kernel: Shared) -> Tracked {
     let nodes: [NodeGuard; N] = inputs.each_ref().map(Tracked::node);
     let inputs = inputs.map(|input| whole(input.into_primitive()));
     let output = forward(&kernel, &inputs);
@@ -119,8 +116,6 @@ impl HostOps for Flex {
         forward(&kernel, &[a, b, c, d].map(whole))
     }
 }
-
-
 
 impl<C: CheckpointStrategy> HostOps for Autodiff<Flex, C> {
     fn one(a: Tracked, kernel: Shared) -> Tracked {

@@ -73,7 +73,10 @@ impl Dense {
                 let x = &x[(channel * self.input.images + first + image) * before..][..before];
                 self.runs(tap, |from, at, n| {
                     let step = self.window.stride[1];
-                    to[at..at + n].iter_mut().zip(x[from..].iter().step_by(step)).for_each(|(to, x)| *to = *x);
+                    to[at..at + n]
+                        .iter_mut()
+                        .zip(x[from..].iter().step_by(step))
+                        .for_each(|(to, x)| *to = *x);
                 });
             }
         });

@@ -1,16 +1,33 @@
 //! Loops that the compiler turns into vector instructions, of the best kind that the machine has.
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 
 /// Numbers that are summed side by side: two or four vectors.
 pub(super) const LANES: usize = 32;
 
-/// Runs `work` compiled for the best vector instructions.
-pub(super) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
-    Arch::new().dispatch(work)
+/// Runs `work` compiled for the best vector instructions, with `args`. It is inlined into a function for each kind,
+/// and what it calls has to be too: mark both `#[inline(always)]`.
+pub(super) fn vectorized<A, R>(work: impl FnOnce(A) -> R, args: A) -> R {
+    Arch::new().dispatch(Call { work, args })
+}
+
+/// A closure would do, but for the compiler's freedom to leave it a function without vector instructions.
+struct Call<F, A> {
+    work: F,
+    args: A,
+}
+
+impl<F: FnOnce(A) -> R, A, R> NullaryFnOnce for Call<F, A> {
+    type Output = R;
+
+    #[inline(always)]
+    fn call(self) -> R {
+        (self.work)(self.args)
+    }
 }
 
 /// Sum of the lanes.
+#[inline(always)]
 pub(super) fn total(lanes: [f32; LANES]) -> f32 {
     let mut lanes = lanes;
     let mut half = LANES / 2;

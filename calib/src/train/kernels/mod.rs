@@ -6,14 +6,14 @@
 
 mod activation;
 mod blend;
-mod depthwise;
 mod dense;
+mod depthwise;
 mod gemm;
 mod lanes;
 mod norm;
 mod pick;
-mod pool;
 mod pointwise;
+mod pool;
 #[cfg(test)]
 mod tests;
 mod upsample;

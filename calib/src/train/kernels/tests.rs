@@ -72,9 +72,10 @@ fn plain_conv(
                         let x_at = (c * w.stride[1] + j * w.dilation[1]).checked_sub(w.pad[1]);
                         let (Some(y), Some(x_at)) = (y, x_at) else { continue };
                         if y < input.rows && x_at < input.columns {
-                            let pixel = ((channel * input.images + n) * input.rows + y) * input.columns + x_at;
-                            sum += x[pixel]
-                                * weights[((o * per_group + k) * w.kernel[0] + i) * w.kernel[1] + j];
+                            let pixel =
+                                ((channel * input.images + n) * input.rows + y) * input.columns + x_at;
+                            sum +=
+                                x[pixel] * weights[((o * per_group + k) * w.kernel[0] + i) * w.kernel[1] + j];
                         }
                     }
                 }

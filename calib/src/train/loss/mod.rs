@@ -117,10 +117,8 @@ impl<'a> Head<'a> {
 
     fn add(&mut self, anchors: &Anchors, gains: Gains) -> Losses {
         let extent = self.map.extent;
-        let stride = [
-            self.batch.size as f32 / extent.columns as f32,
-            self.batch.size as f32 / extent.rows as f32,
-        ];
+        let stride =
+            [self.batch.size as f32 / extent.columns as f32, self.batch.size as f32 / extent.rows as f32];
         let matches = matches(&self.batch.targets, extent, anchors, stride);
         // How well each cell's anchor finds its box; the best where it has several.
         let mut wanted = vec![None; extent.images * anchors.len() * extent.plane()];
@@ -209,7 +207,8 @@ impl<'a> Head<'a> {
 
     /// How much a cell without a box counts as empty: 1 where all classes are labelled.
     fn emptiness(&self, image: usize, anchor: usize, cell: usize, unknown: &[usize]) -> f64 {
-        let seen = unknown.iter().map(|&class| sigmoid(self.logit(self.at(image, anchor, cell, BOX + class))));
+        let seen =
+            unknown.iter().map(|&class| sigmoid(self.logit(self.at(image, anchor, cell, BOX + class))));
         1.0 - seen.fold(0.0, f64::max)
     }
 
