@@ -35,32 +35,32 @@ impl Depthwise {
     }
 }
 
-/// `out[i] = Σ factor · source[i]` over pairs of factors and sources.
-#[inline(always)]
-fn weighted_sum((sources, out): (&[(f32, &[f32])], &mut [f32])) {
-    let whole = out.len() / BLOCK * BLOCK;
-    let (blocks, rest) = out.split_at_mut(whole);
-    for (at, out) in blocks.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
-        let mut sum = [0.0; BLOCK];
-        for (factor, source) in sources {
-            let source: &[f32; BLOCK] = source[at * BLOCK..].first_chunk().expect("as long as the output");
-            for i in 0..BLOCK {
-                sum[i] += factor * source[i];
+vectorized! {
+    /// `out[i] = Σ factor · source[i]` over pairs of factors and sources.
+    fn weighted_sum<'a>(sources: &'a [(f32, &'a [f32])], out: &'a mut [f32]) -> () {
+        let whole = out.len() / BLOCK * BLOCK;
+        let (blocks, rest) = out.split_at_mut(whole);
+        for (at, out) in blocks.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
+            let mut sum = [0.0; BLOCK];
+            for (factor, source) in sources {
+                let source: &[f32; BLOCK] = source[at * BLOCK..].first_chunk().expect("as long as the output");
+                for i in 0..BLOCK {
+                    sum[i] += factor * source[i];
+                }
+            }
+            *out = sum;
+        }
+        for (i, out) in rest.iter_mut().enumerate() {
+            *out = 0.0;
+            for (factor, source) in sources {
+                *out += factor * source[whole + i];
             }
         }
-        *out = sum;
     }
-    for (i, out) in rest.iter_mut().enumerate() {
-        *out = 0.0;
-        for (factor, source) in sources {
-            *out += factor * source[whole + i];
-        }
-    }
-}
 
-#[inline(always)]
-fn dot((a, b): (&[f32], &[f32])) -> f32 {
-    sum_of(a, b, |a, b| a * b)
+    fn dot<'a>(a: &'a [f32], b: &'a [f32]) -> f32 {
+        sum_of(a, b, |a, b| a * b)
+    }
 }
 
 impl Kernel for Depthwise {
@@ -79,7 +79,7 @@ impl Kernel for Depthwise {
             scratch.made.resize(layout.positions(), 0.0);
             let seen = weights.iter().enumerate();
             let seen: Vec<_> = seen.map(|(tap, &w)| (w, layout.seen(&scratch.packed, tap))).collect();
-            vectorized(weighted_sum, (&seen, &mut scratch.made));
+            weighted_sum(&seen, &mut scratch.made);
             layout.gather(&scratch.made, out);
         });
         out
@@ -103,8 +103,7 @@ impl Kernel for Depthwise {
                     let from: Vec<(f32, &[f32])> = taps
                         .map(|(&(_, distance), &w)| (w, &scratch.spread[layout.reach - distance..]))
                         .collect();
-                    let made = &mut scratch.made[begin..begin + layout.positions()];
-                    vectorized(weighted_sum, (&from, made));
+                    weighted_sum(&from, &mut scratch.made[begin..begin + layout.positions()]);
                 }
                 layout.unpack(&scratch.made, dx);
             });
@@ -116,7 +115,7 @@ impl Kernel for Depthwise {
                 layout.pack(x, 0.0, &mut scratch.packed);
                 layout.spread(grad, 0, &mut scratch.spread);
                 for (tap, dweight) in dweights.iter_mut().enumerate() {
-                    *dweight = vectorized(dot, (&scratch.spread, layout.seen(&scratch.packed, tap)));
+                    *dweight = dot(&scratch.spread, layout.seen(&scratch.packed, tap));
                 }
             });
         }

@@ -1,30 +1,37 @@
 //! Loops that the compiler turns into vector instructions, of the best kind that the machine has.
 
-use pulp::{Arch, NullaryFnOnce};
-
 /// Numbers that are summed side by side: two or four vectors.
 pub(super) const LANES: usize = 32;
 
-/// Runs `work` compiled for the best vector instructions, with `args`. It is inlined into a function for each kind,
-/// and what it calls has to be too: mark both `#[inline(always)]`.
-pub(super) fn vectorized<A, R>(work: impl FnOnce(A) -> R, args: A) -> R {
-    Arch::new().dispatch(Call { work, args })
-}
+/// Functions that are compiled for each kind of vector instructions; a call takes the best that the machine has. What
+/// they call has to be `#[inline(always)]`.
+///
+/// Each becomes a type with its arguments: to a closure, or a function that is passed, the compiler would leave the
+/// freedom to be called without vector instructions.
+macro_rules! vectorized {
+    ($(
+        $(#[$about:meta])*
+        fn $name:ident<$a:lifetime $(, $f:ident: $bound:path)?>($($arg:ident: $type:ty),* $(,)?) -> $out:ty $body:block
+    )*) => {$(
+        $(#[$about])*
+        fn $name<$a $(, $f: $bound)?>($($arg: $type),*) -> $out {
+            struct Call<$a $(, $f: $bound)?> {
+                $($arg: $type),*
+            }
+            impl<$a $(, $f: $bound)?> pulp::NullaryFnOnce for Call<$a $(, $f)?> {
+                type Output = $out;
 
-/// A closure would do, but for the compiler's freedom to leave it a function without vector instructions.
-struct Call<F, A> {
-    work: F,
-    args: A,
+                #[inline(always)]
+                fn call(self) -> $out {
+                    let Call { $($arg),* } = self;
+                    $body
+                }
+            }
+            pulp::Arch::new().dispatch(Call { $($arg),* })
+        }
+    )*};
 }
-
-impl<F: FnOnce(A) -> R, A, R> NullaryFnOnce for Call<F, A> {
-    type Output = R;
-
-    #[inline(always)]
-    fn call(self) -> R {
-        (self.work)(self.args)
-    }
-}
+pub(super) use vectorized;
 
 /// Sum of the lanes.
 #[inline(always)]

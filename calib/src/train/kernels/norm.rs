@@ -34,17 +34,10 @@ impl NormAct {
     fn of(&self, x: &[f32]) -> &Statistics {
         self.statistics.get_or_init(|| {
             let (mean, variance) =
-                x.par_chunks(self.input.channel()).map(|x| vectorized(mean_and_variance, x)).unzip();
+                x.par_chunks(self.input.channel()).map(mean_and_variance).unzip();
             Statistics { mean, variance }
         })
     }
-}
-
-#[inline(always)]
-fn mean_and_variance(x: &[f32]) -> (f32, f32) {
-    let n = x.len() as f32;
-    let mean = sum_of(x, x, |x, _| x) / n;
-    (mean, sum_of(x, x, |x, _| (x - mean) * (x - mean)) / n)
 }
 
 /// A channel: `z = factor · x + offset`.
@@ -52,13 +45,6 @@ fn mean_and_variance(x: &[f32]) -> (f32, f32) {
 struct Line {
     factor: f32,
     offset: f32,
-}
-
-#[inline(always)]
-fn apply<F: Function>((f, line, x, out): (F, Line, &[f32], &mut [f32])) {
-    for (out, x) in out.iter_mut().zip(x) {
-        *out = f.value(line.factor * x + line.offset);
-    }
 }
 
 /// Sum of the gradients of `z`, and of their products with `x`.
@@ -92,32 +78,56 @@ struct Norm {
     inverse: f32,
 }
 
-/// Fills in the gradient of `x`, and returns those of scale and shift.
-#[inline(always)]
-fn norm_gradient<F: Function>((f, norm, x, grad, dx): (F, Norm, &[f32], &[f32], &mut [f32])) -> [f32; 2] {
-    let Norm { scale, shift, mean, inverse } = norm;
-    let factor = scale * inverse;
-    let line = Line { factor, offset: shift - factor * mean };
-    let [plain, weighted] = sums(f, line, x, grad);
-    let dscale = (weighted - mean * plain) * inverse;
-    // dx = factor · (dz − mean of dz − x̂ · mean of dz·x̂), as a line in dz and x.
-    let n = x.len() as f32;
-    let slope = -factor * dscale * inverse / n;
-    let constant = -factor * plain / n - slope * mean;
-    for ((dx, x), grad) in dx.iter_mut().zip(x).zip(grad) {
-        let dz = grad * f.slope(line.factor * x + line.offset);
-        *dx = factor * dz + (slope * x + constant);
+vectorized! {
+    fn mean_and_variance<'a>(x: &'a [f32]) -> (f32, f32) {
+        let n = x.len() as f32;
+        let mean = sum_of(x, x, |x, _| x) / n;
+        (mean, sum_of(x, x, |x, _| (x - mean) * (x - mean)) / n)
     }
-    [dscale, plain]
-}
 
-/// Fills in the gradient of `x`, and returns that of the bias.
-#[inline(always)]
-fn bias_gradient<F: Function>((f, offset, x, grad, dx): (F, f32, &[f32], &[f32], &mut [f32])) -> f32 {
-    for ((dx, x), grad) in dx.iter_mut().zip(x).zip(grad) {
-        *dx = grad * f.slope(x + offset);
+    fn apply<'a, F: Function>(f: F, line: Line, x: &'a [f32], out: &'a mut [f32]) -> () {
+        for (out, x) in out.iter_mut().zip(x) {
+            *out = f.value(line.factor * x + line.offset);
+        }
     }
-    sum_of(dx, dx, |dz, _| dz)
+
+    /// Fills in the gradient of `x`, and returns those of scale and shift.
+    fn norm_gradient<'a, F: Function>(
+        f: F,
+        norm: Norm,
+        x: &'a [f32],
+        grad: &'a [f32],
+        dx: &'a mut [f32],
+    ) -> [f32; 2] {
+        let Norm { scale, shift, mean, inverse } = norm;
+        let factor = scale * inverse;
+        let line = Line { factor, offset: shift - factor * mean };
+        let [plain, weighted] = sums(f, line, x, grad);
+        let dscale = (weighted - mean * plain) * inverse;
+        // dx = factor · (dz − mean of dz − x̂ · mean of dz·x̂), as a line in dz and x.
+        let n = x.len() as f32;
+        let slope = -factor * dscale * inverse / n;
+        let constant = -factor * plain / n - slope * mean;
+        for ((dx, x), grad) in dx.iter_mut().zip(x).zip(grad) {
+            let dz = grad * f.slope(line.factor * x + line.offset);
+            *dx = factor * dz + (slope * x + constant);
+        }
+        [dscale, plain]
+    }
+
+    /// Fills in the gradient of `x`, and returns that of the bias.
+    fn bias_gradient<'a, F: Function>(
+        f: F,
+        offset: f32,
+        x: &'a [f32],
+        grad: &'a [f32],
+        dx: &'a mut [f32],
+    ) -> f32 {
+        for ((dx, x), grad) in dx.iter_mut().zip(x).zip(grad) {
+            *dx = grad * f.slope(x + offset);
+        }
+        sum_of(dx, dx, |dz, _| dz)
+    }
 }
 
 impl Kernel for NormAct {
@@ -134,7 +144,7 @@ impl Kernel for NormAct {
             out.par_chunks_mut(each).zip(x.par_chunks(each)).enumerate().for_each(|(c, (out, x))| {
                 let factor = scale[c] / (statistics.variance[c] + self.epsilon).sqrt();
                 let line = Line { factor, offset: shift[c] - factor * statistics.mean[c] };
-                vectorized(apply, (f, line, x, out));
+                apply(f, line, x, out);
             });
         });
         out
@@ -151,7 +161,7 @@ impl Kernel for NormAct {
             channels.enumerate().for_each(|(c, ((dx, others), (x, grad)))| {
                 let inverse = 1.0 / (variance[c] + self.epsilon).sqrt();
                 let norm = Norm { scale: scale[c], shift: shift[c], mean: mean[c], inverse };
-                *others = vectorized(norm_gradient, (f, norm, x, grad, dx));
+                *others = norm_gradient(f, norm, x, grad, dx);
             });
         });
         let part = |i: usize| others.iter().map(|both| both[i]).collect();
@@ -185,7 +195,7 @@ impl Kernel for BiasAct {
         let mut out = vec![0.0; x.len()];
         with_function!(self.activation, f => {
             out.par_chunks_mut(each).zip(x.par_chunks(each)).enumerate().for_each(|(c, (out, x))| {
-                vectorized(apply, (f, Self::line(inputs, c), x, out));
+                apply(f, Self::line(inputs, c), x, out);
             });
         });
         out
@@ -199,7 +209,7 @@ impl Kernel for BiasAct {
         with_function!(self.activation, f => {
             let channels = dx.par_chunks_mut(each).zip(&mut bias).zip(x.par_chunks(each).zip(grad.par_chunks(each)));
             channels.enumerate().for_each(|(c, ((dx, bias), (x, grad)))| {
-                *bias = vectorized(bias_gradient, (f, Self::line(inputs, c).offset, x, grad, dx));
+                *bias = bias_gradient(f, Self::line(inputs, c).offset, x, grad, dx);
             });
         });
         [Some(dx), wanted.get(1).filter(|wanted| **wanted).map(|_| bias)]

@@ -24,23 +24,26 @@ impl MaxPool {
         made.clear();
         made.extend_from_slice(self.layout.seen(packed, 0));
         for tap in 1..self.layout.taps.len() {
-            vectorized(larger, (self.layout.seen(packed, tap), made));
+            larger(self.layout.seen(packed, tap), made);
         }
     }
 }
 
-#[inline(always)]
-fn larger((seen, most): (&[f32], &mut [f32])) {
-    most.iter_mut().zip(seen).for_each(|(most, x)| *most = if *x > *most { *x } else { *most });
-}
+vectorized! {
+    /// The larger of two numbers each.
+    fn larger<'a>(seen: &'a [f32], most: &'a mut [f32]) -> () {
+        for (most, x) in most.iter_mut().zip(seen) {
+            *most = if *x > *most { *x } else { *most };
+        }
+    }
 
-/// Gives gradients to where a tap saw the maximum, and takes them away.
-#[inline(always)]
-fn give((seen, most, grad, to): (&[f32], &[f32], &mut [f32], &mut [f32])) {
-    for (((to, x), most), grad) in to.iter_mut().zip(seen).zip(most).zip(grad) {
-        let given = if x == most { *grad } else { 0.0 };
-        *to += given;
-        *grad -= given;
+    /// Gives gradients to where a tap saw the maximum, and takes them away.
+    fn give<'a>(seen: &'a [f32], most: &'a [f32], grad: &'a mut [f32], to: &'a mut [f32]) -> () {
+        for (((to, x), most), grad) in to.iter_mut().zip(seen).zip(most).zip(grad) {
+            let given = if x == most { *grad } else { 0.0 };
+            *to += given;
+            *grad -= given;
+        }
     }
 }
 
@@ -76,7 +79,7 @@ impl Kernel for MaxPool {
             for (tap, &(phase, distance)) in layout.taps.iter().enumerate() {
                 let begin = phase * layout.phase() + distance;
                 let to = &mut back[begin..begin + layout.positions()];
-                vectorized(give, (layout.seen(packed, tap), made, spread, to));
+                give(layout.seen(packed, tap), made, spread, to);
             }
             layout.unpack(back, dx);
         });
