@@ -33,8 +33,7 @@ pub struct NormAct {
 impl NormAct {
     fn of(&self, x: &[f32]) -> &Statistics {
         self.statistics.get_or_init(|| {
-            let (mean, variance) =
-                x.par_chunks(self.input.channel()).map(mean_and_variance).unzip();
+            let (mean, variance) = x.par_chunks(self.input.channel()).map(mean_and_variance).unzip();
             Statistics { mean, variance }
         })
     }
