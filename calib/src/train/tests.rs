@@ -168,3 +168,30 @@ fn a_run_goes_on_to_the_same_numbers() {
     epochs(&mut resumed, 4);
     assert_eq!(resumed, whole);
 }
+
+/// CPU time of a training step. Run it alone: `cargo test --release --features train -- --ignored step_time`.
+#[test]
+#[ignore = "measures time"]
+fn step_time() {
+    let Some(set) = few_pictures(8, 3) else { return };
+    let (trainer, mut state) = trainer(set, 256, 20);
+    let batch = trainer.loader.epoch(0).next().unwrap().unwrap();
+    let cpu = || -> f64 {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        let ticks = |i: usize| stat.split_whitespace().nth(i).and_then(|n| n.parse::<f64>().ok());
+        // User and system time, in hundredths of a second.
+        (ticks(13).unwrap_or(0.0) + ticks(14).unwrap_or(0.0)) / 100.0
+    };
+    trainer.step(&mut state, &batch, 0);
+    let (start, wall) = (cpu(), std::time::Instant::now());
+    let steps = 20;
+    for _ in 0..steps {
+        trainer.step(&mut state, &batch, 0);
+    }
+    let each = 1e3 / (steps * batch.len()) as f64;
+    println!(
+        "{:.1} CPU-ms an image, {:.1} ms of time",
+        (cpu() - start) * each,
+        wall.elapsed().as_secs_f64() * each
+    );
+}

@@ -41,7 +41,7 @@ def bce(x, t):
     return np.maximum(x, 0) - x * t + np.log1p(np.exp(-np.abs(x)))
 
 
-def ciou(a, b, eps=1e-7):
+def ciou(a, b, alpha=None, eps=1e-7):
     x1, x2 = a[:, 0] - a[:, 2] / 2, a[:, 0] + a[:, 2] / 2
     y1, y2 = a[:, 1] - a[:, 3] / 2, a[:, 1] + a[:, 3] / 2
     u1, u2 = b[:, 0] - b[:, 2] / 2, b[:, 0] + b[:, 2] / 2
@@ -52,8 +52,9 @@ def ciou(a, b, eps=1e-7):
     c2 = (np.maximum(x2, u2) - np.minimum(x1, u1)) ** 2 + (np.maximum(y2, v2) - np.minimum(y1, v1)) ** 2 + eps
     rho2 = (a[:, 0] - b[:, 0]) ** 2 + (a[:, 1] - b[:, 1]) ** 2
     v = 4 / np.pi**2 * (np.arctan(w2 / h2) - np.arctan(w1 / h1)) ** 2
-    alpha = v / (v - iou + 1 + eps)
-    return iou - rho2 / c2 - alpha * v
+    if alpha is None:
+        alpha = v / (v - iou + 1 + eps)
+    return iou - rho2 / c2 - alpha * v, alpha
 
 
 def build_targets(level):
@@ -86,7 +87,7 @@ def loss(maps):
             ps = p[b, a, gj, gi]
             xy = sigmoid(ps[:, :2]) * 2 - 0.5
             wh = (sigmoid(ps[:, 2:4]) * 2) ** 2 * anchor
-            iou = ciou(np.concatenate([xy, wh], axis=1), box)
+            iou, _ = ciou(np.concatenate([xy, wh], axis=1), box)
             lbox += (1 - iou).mean()
             order = np.argsort(iou)
             tobj[b[order], a[order], gj[order], gi[order]] = iou[order].clip(0)
@@ -96,5 +97,30 @@ def loss(maps):
     return lbox * GAINS["box"], lobj * GAINS["obj"], lcls * GAINS["cls"]
 
 
+def box_gradients(maps, level, step=1e-6):
+    """Of the weighed box loss times the pictures, by differences; the weight of the shape's term is a constant."""
+    b, a, gj, gi, box, anchor, _ = build_targets(level)
+
+    def value(p, alpha=None):
+        ps = p[b, a, gj, gi]
+        xy = sigmoid(ps[:, :2]) * 2 - 0.5
+        wh = (sigmoid(ps[:, 2:4]) * 2) ** 2 * anchor
+        iou, alpha = ciou(np.concatenate([xy, wh], axis=1), box, alpha)
+        return IMAGES * GAINS["box"] * (1 - iou).mean(), alpha
+
+    _, alpha = value(maps[level])
+    for at in range(0, len(b), 5):
+        for k in range(4):
+            index = (b[at], a[at], gj[at], gi[at], k)
+            moved = []
+            for by in (step, -step):
+                p = maps[level].copy()
+                p[index] += by
+                moved.append(value(p, alpha)[0])
+            print(f"({level}, {np.ravel_multi_index(index, maps[level].shape)}, {(moved[0] - moved[1]) / 2 / step:.6e}),")
+
+
 if __name__ == "__main__":
     print([f"{x:.9f}" for x in loss(logits())], [len(build_targets(level)[0]) for level in range(3)])
+    for level in range(3):
+        box_gradients(logits(), level)

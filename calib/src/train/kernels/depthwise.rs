@@ -1,6 +1,6 @@
 //! Depthwise convolution: one filter per channel.
 
-use super::lanes::{LANES, total, vectorized};
+use super::lanes::{sum_of, vectorized};
 use super::window::Layout;
 use super::{Extent, Kernel};
 use ocellus::graph::WindowAttrs;
@@ -35,38 +35,32 @@ impl Depthwise {
     }
 }
 
-/// `out[i] = Σ factor · source[i]` over pairs of factors and sources.
-#[inline(always)]
-fn weighted_sum<'a>(sources: impl Iterator<Item = (f32, &'a [f32])> + Clone, out: &mut [f32]) {
-    let whole = out.len() / BLOCK * BLOCK;
-    let (blocks, rest) = out.split_at_mut(whole);
-    for (at, out) in blocks.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
-        let mut sum = [0.0; BLOCK];
-        for (factor, source) in sources.clone() {
-            let source: &[f32; BLOCK] = source[at * BLOCK..].first_chunk().expect("as long as the output");
-            for i in 0..BLOCK {
-                sum[i] += factor * source[i];
+vectorized! {
+    /// `out[i] = Σ factor · source[i]` over pairs of factors and sources.
+    fn weighted_sum<'a>(sources: &'a [(f32, &'a [f32])], out: &'a mut [f32]) -> () {
+        let whole = out.len() / BLOCK * BLOCK;
+        let (blocks, rest) = out.split_at_mut(whole);
+        for (at, out) in blocks.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
+            let mut sum = [0.0; BLOCK];
+            for (factor, source) in sources {
+                let source: &[f32; BLOCK] = source[at * BLOCK..].first_chunk().expect("as long as the output");
+                for i in 0..BLOCK {
+                    sum[i] += factor * source[i];
+                }
+            }
+            *out = sum;
+        }
+        for (i, out) in rest.iter_mut().enumerate() {
+            *out = 0.0;
+            for (factor, source) in sources {
+                *out += factor * source[whole + i];
             }
         }
-        *out = sum;
     }
-    for (i, out) in rest.iter_mut().enumerate() {
-        *out = sources.clone().map(|(factor, source)| factor * source[whole + i]).sum();
-    }
-}
 
-#[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0; LANES];
-    let (a, a_rest) = a.as_chunks::<LANES>();
-    let (b, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a.iter().zip(b) {
-        for i in 0..LANES {
-            lanes[i] += a[i] * b[i];
-        }
+    fn dot<'a>(a: &'a [f32], b: &'a [f32]) -> f32 {
+        sum_of(a, b, |a, b| a * b)
     }
-    a_rest.iter().zip(b_rest).enumerate().for_each(|(i, (a, b))| lanes[i] += a * b);
-    total(lanes)
 }
 
 impl Kernel for Depthwise {
@@ -81,14 +75,12 @@ impl Kernel for Depthwise {
         let channels = out.par_chunks_mut(after).zip(inputs[0].par_chunks(before));
         let weights = inputs[1].par_chunks(self.taps());
         channels.zip(weights).for_each_init(Scratch::default, |scratch, ((out, x), weights)| {
-            vectorized(|| {
-                layout.pack(x, 0.0, &mut scratch.packed);
-                scratch.made.resize(layout.positions(), 0.0);
-                let packed = &scratch.packed;
-                let seen = weights.iter().enumerate().map(|(tap, &w)| (w, layout.seen(packed, tap)));
-                weighted_sum(seen, &mut scratch.made);
-                layout.gather(&scratch.made, out);
-            });
+            layout.pack(x, 0.0, &mut scratch.packed);
+            scratch.made.resize(layout.positions(), 0.0);
+            let seen = weights.iter().enumerate();
+            let seen: Vec<_> = seen.map(|(tap, &w)| (w, layout.seen(&scratch.packed, tap))).collect();
+            weighted_sum(&seen, &mut scratch.made);
+            layout.gather(&scratch.made, out);
         });
         out
     }
@@ -102,33 +94,29 @@ impl Kernel for Depthwise {
             let channels = dx.par_chunks_mut(before).zip(grad.par_chunks(after));
             let weights = inputs[1].par_chunks(self.taps());
             channels.zip(weights).for_each_init(Scratch::default, |scratch, ((dx, grad), weights)| {
-                vectorized(|| {
-                    layout.spread(grad, layout.reach, &mut scratch.spread);
-                    scratch.made.resize(layout.phases() * layout.phase(), 0.0);
-                    for phase in 0..layout.phases() {
-                        let begin = phase * layout.phase();
-                        let spread = &scratch.spread;
-                        // What a tap saw at a distance gets the gradient from that distance before.
-                        let from = layout.taps.iter().zip(weights).filter_map(|(&(of, distance), &w)| {
-                            (of == phase).then(|| (w, &spread[layout.reach - distance..]))
-                        });
-                        weighted_sum(from, &mut scratch.made[begin..begin + layout.positions()]);
-                    }
-                    layout.unpack(&scratch.made, dx);
-                });
+                layout.spread(grad, layout.reach, &mut scratch.spread);
+                scratch.made.resize(layout.phases() * layout.phase(), 0.0);
+                for phase in 0..layout.phases() {
+                    let begin = phase * layout.phase();
+                    // What a tap saw at a distance gets the gradient from that distance before.
+                    let taps = layout.taps.iter().zip(weights).filter(|((of, _), _)| *of == phase);
+                    let from: Vec<(f32, &[f32])> = taps
+                        .map(|(&(_, distance), &w)| (w, &scratch.spread[layout.reach - distance..]))
+                        .collect();
+                    weighted_sum(&from, &mut scratch.made[begin..begin + layout.positions()]);
+                }
+                layout.unpack(&scratch.made, dx);
             });
         }
         if wanted[1] {
             let channels = dweights.par_chunks_mut(self.taps()).zip(grad.par_chunks(after));
             let x = inputs[0].par_chunks(before);
             channels.zip(x).for_each_init(Scratch::default, |scratch, ((dweights, grad), x)| {
-                vectorized(|| {
-                    layout.pack(x, 0.0, &mut scratch.packed);
-                    layout.spread(grad, 0, &mut scratch.spread);
-                    for (tap, dweight) in dweights.iter_mut().enumerate() {
-                        *dweight = dot(&scratch.spread, layout.seen(&scratch.packed, tap));
-                    }
-                });
+                layout.pack(x, 0.0, &mut scratch.packed);
+                layout.spread(grad, 0, &mut scratch.spread);
+                for (tap, dweight) in dweights.iter_mut().enumerate() {
+                    *dweight = dot(&scratch.spread, layout.seen(&scratch.packed, tap));
+                }
             });
         }
         vec![wanted[0].then_some(dx), wanted[1].then_some(dweights)]

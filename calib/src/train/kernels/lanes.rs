@@ -1,16 +1,40 @@
 //! Loops that the compiler turns into vector instructions, of the best kind that the machine has.
 
-use pulp::Arch;
-
 /// Numbers that are summed side by side: two or four vectors.
 pub(super) const LANES: usize = 32;
 
-/// Runs `work` compiled for the best vector instructions.
-pub(super) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
-    Arch::new().dispatch(work)
+/// Functions that are compiled for each kind of vector instructions; a call takes the best that the machine has. What
+/// they call has to be `#[inline(always)]`.
+///
+/// Each becomes a type with its arguments: to a closure, or a function that is passed, the compiler would leave the
+/// freedom to be called without vector instructions.
+macro_rules! vectorized {
+    ($(
+        $(#[$about:meta])*
+        fn $name:ident<$a:lifetime $(, $f:ident: $bound:path)?>($($arg:ident: $type:ty),* $(,)?) -> $out:ty $body:block
+    )*) => {$(
+        $(#[$about])*
+        fn $name<$a $(, $f: $bound)?>($($arg: $type),*) -> $out {
+            struct Call<$a $(, $f: $bound)?> {
+                $($arg: $type),*
+            }
+            impl<$a $(, $f: $bound)?> pulp::NullaryFnOnce for Call<$a $(, $f)?> {
+                type Output = $out;
+
+                #[inline(always)]
+                fn call(self) -> $out {
+                    let Call { $($arg),* } = self;
+                    $body
+                }
+            }
+            pulp::Arch::new().dispatch(Call { $($arg),* })
+        }
+    )*};
 }
+pub(super) use vectorized;
 
 /// Sum of the lanes.
+#[inline(always)]
 pub(super) fn total(lanes: [f32; LANES]) -> f32 {
     let mut lanes = lanes;
     let mut half = LANES / 2;

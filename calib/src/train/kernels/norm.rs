@@ -33,16 +33,7 @@ pub struct NormAct {
 impl NormAct {
     fn of(&self, x: &[f32]) -> &Statistics {
         self.statistics.get_or_init(|| {
-            let (mean, variance) = x
-                .par_chunks(self.input.channel())
-                .map(|x| {
-                    vectorized(|| {
-                        let n = x.len() as f32;
-                        let mean = sum_of(x, x, |x, _| x) / n;
-                        (mean, sum_of(x, x, |x, _| (x - mean) * (x - mean)) / n)
-                    })
-                })
-                .unzip();
+            let (mean, variance) = x.par_chunks(self.input.channel()).map(mean_and_variance).unzip();
             Statistics { mean, variance }
         })
     }
@@ -53,13 +44,6 @@ impl NormAct {
 struct Line {
     factor: f32,
     offset: f32,
-}
-
-#[inline(always)]
-fn apply(f: impl Function, line: Line, x: &[f32], out: &mut [f32]) {
-    for (out, x) in out.iter_mut().zip(x) {
-        *out = f.value(line.factor * x + line.offset);
-    }
 }
 
 /// Sum of the gradients of `z`, and of their products with `x`.
@@ -83,6 +67,68 @@ fn sums(f: impl Function, line: Line, x: &[f32], grad: &[f32]) -> [f32; 2] {
     [total(plain), total(weighted)]
 }
 
+/// The normalization of a channel.
+#[derive(Clone, Copy)]
+struct Norm {
+    scale: f32,
+    shift: f32,
+    mean: f32,
+    /// Of the deviation.
+    inverse: f32,
+}
+
+vectorized! {
+    fn mean_and_variance<'a>(x: &'a [f32]) -> (f32, f32) {
+        let n = x.len() as f32;
+        let mean = sum_of(x, x, |x, _| x) / n;
+        (mean, sum_of(x, x, |x, _| (x - mean) * (x - mean)) / n)
+    }
+
+    fn apply<'a, F: Function>(f: F, line: Line, x: &'a [f32], out: &'a mut [f32]) -> () {
+        for (out, x) in out.iter_mut().zip(x) {
+            *out = f.value(line.factor * x + line.offset);
+        }
+    }
+
+    /// Fills in the gradient of `x`, and returns those of scale and shift.
+    fn norm_gradient<'a, F: Function>(
+        f: F,
+        norm: Norm,
+        x: &'a [f32],
+        grad: &'a [f32],
+        dx: &'a mut [f32],
+    ) -> [f32; 2] {
+        let Norm { scale, shift, mean, inverse } = norm;
+        let factor = scale * inverse;
+        let line = Line { factor, offset: shift - factor * mean };
+        let [plain, weighted] = sums(f, line, x, grad);
+        let dscale = (weighted - mean * plain) * inverse;
+        // dx = factor · (dz − mean of dz − x̂ · mean of dz·x̂), as a line in dz and x.
+        let n = x.len() as f32;
+        let slope = -factor * dscale * inverse / n;
+        let constant = -factor * plain / n - slope * mean;
+        for ((dx, x), grad) in dx.iter_mut().zip(x).zip(grad) {
+            let dz = grad * f.slope(line.factor * x + line.offset);
+            *dx = factor * dz + (slope * x + constant);
+        }
+        [dscale, plain]
+    }
+
+    /// Fills in the gradient of `x`, and returns that of the bias.
+    fn bias_gradient<'a, F: Function>(
+        f: F,
+        offset: f32,
+        x: &'a [f32],
+        grad: &'a [f32],
+        dx: &'a mut [f32],
+    ) -> f32 {
+        for ((dx, x), grad) in dx.iter_mut().zip(x).zip(grad) {
+            *dx = grad * f.slope(x + offset);
+        }
+        sum_of(dx, dx, |dz, _| dz)
+    }
+}
+
 impl Kernel for NormAct {
     fn output(&self) -> Extent {
         self.input
@@ -97,7 +143,7 @@ impl Kernel for NormAct {
             out.par_chunks_mut(each).zip(x.par_chunks(each)).enumerate().for_each(|(c, (out, x))| {
                 let factor = scale[c] / (statistics.variance[c] + self.epsilon).sqrt();
                 let line = Line { factor, offset: shift[c] - factor * statistics.mean[c] };
-                vectorized(|| apply(f, line, x, out));
+                apply(f, line, x, out);
             });
         });
         out
@@ -113,21 +159,8 @@ impl Kernel for NormAct {
             let channels = dx.par_chunks_mut(each).zip(&mut others).zip(x.par_chunks(each).zip(grad.par_chunks(each)));
             channels.enumerate().for_each(|(c, ((dx, others), (x, grad)))| {
                 let inverse = 1.0 / (variance[c] + self.epsilon).sqrt();
-                let factor = scale[c] * inverse;
-                let line = Line { factor, offset: shift[c] - factor * mean[c] };
-                vectorized(|| {
-                    let [plain, weighted] = sums(f, line, x, grad);
-                    let dscale = (weighted - mean[c] * plain) * inverse;
-                    *others = [dscale, plain];
-                    // dx = factor · (dz − mean of dz − x̂ · mean of dz·x̂), as a line in dz and x.
-                    let n = each as f32;
-                    let slope = -factor * dscale * inverse / n;
-                    let constant = -factor * plain / n - slope * mean[c];
-                    for ((dx, x), grad) in dx.iter_mut().zip(x).zip(grad) {
-                        let dz = grad * f.slope(line.factor * x + line.offset);
-                        *dx = factor * dz + (slope * x + constant);
-                    }
-                });
+                let norm = Norm { scale: scale[c], shift: shift[c], mean: mean[c], inverse };
+                *others = norm_gradient(f, norm, x, grad, dx);
             });
         });
         let part = |i: usize| others.iter().map(|both| both[i]).collect();
@@ -161,7 +194,7 @@ impl Kernel for BiasAct {
         let mut out = vec![0.0; x.len()];
         with_function!(self.activation, f => {
             out.par_chunks_mut(each).zip(x.par_chunks(each)).enumerate().for_each(|(c, (out, x))| {
-                vectorized(|| apply(f, Self::line(inputs, c), x, out));
+                apply(f, Self::line(inputs, c), x, out);
             });
         });
         out
@@ -175,13 +208,7 @@ impl Kernel for BiasAct {
         with_function!(self.activation, f => {
             let channels = dx.par_chunks_mut(each).zip(&mut bias).zip(x.par_chunks(each).zip(grad.par_chunks(each)));
             channels.enumerate().for_each(|(c, ((dx, bias), (x, grad)))| {
-                let line = Self::line(inputs, c);
-                vectorized(|| {
-                    for ((dx, x), grad) in dx.iter_mut().zip(x).zip(grad) {
-                        *dx = grad * f.slope(x + line.offset);
-                    }
-                    *bias = sum_of(dx, dx, |dz, _| dz);
-                });
+                *bias = bias_gradient(f, Self::line(inputs, c).offset, x, grad, dx);
             });
         });
         [Some(dx), wanted.get(1).filter(|wanted| **wanted).map(|_| bias)]

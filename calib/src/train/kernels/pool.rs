@@ -20,13 +20,29 @@ impl MaxPool {
     }
 
     /// The maximum at each position.
-    #[inline(always)]
     fn maxima(&self, packed: &[f32], made: &mut Vec<f32>) {
         made.clear();
         made.extend_from_slice(self.layout.seen(packed, 0));
         for tap in 1..self.layout.taps.len() {
-            let seen = self.layout.seen(packed, tap);
-            made.iter_mut().zip(seen).for_each(|(most, x)| *most = if *x > *most { *x } else { *most });
+            larger(self.layout.seen(packed, tap), made);
+        }
+    }
+}
+
+vectorized! {
+    /// The larger of two numbers each.
+    fn larger<'a>(seen: &'a [f32], most: &'a mut [f32]) -> () {
+        for (most, x) in most.iter_mut().zip(seen) {
+            *most = if *x > *most { *x } else { *most };
+        }
+    }
+
+    /// Gives gradients to where a tap saw the maximum, and takes them away.
+    fn give<'a>(seen: &'a [f32], most: &'a [f32], grad: &'a mut [f32], to: &'a mut [f32]) -> () {
+        for (((to, x), most), grad) in to.iter_mut().zip(seen).zip(most).zip(grad) {
+            let given = if x == most { *grad } else { 0.0 };
+            *to += given;
+            *grad -= given;
         }
     }
 }
@@ -41,11 +57,9 @@ impl Kernel for MaxPool {
         let mut out = vec![0.0; self.output().elements()];
         let channels = out.par_chunks_mut(after).zip(inputs[0].par_chunks(before));
         channels.for_each_init(Default::default, |(packed, made): &mut (Vec<f32>, Vec<f32>), (out, x)| {
-            vectorized(|| {
-                self.layout.pack(x, f32::NEG_INFINITY, packed);
-                self.maxima(packed, made);
-                self.layout.gather(made, out);
-            });
+            self.layout.pack(x, f32::NEG_INFINITY, packed);
+            self.maxima(packed, made);
+            self.layout.gather(made, out);
         });
         out
     }
@@ -57,24 +71,17 @@ impl Kernel for MaxPool {
         let channels =
             dx.par_chunks_mut(before).zip(grad.par_chunks(after).zip(inputs[0].par_chunks(before)));
         channels.for_each_init(<[Vec<f32>; 4]>::default, |[packed, made, spread, back], (dx, (grad, x))| {
-            vectorized(|| {
-                layout.pack(x, f32::NEG_INFINITY, packed);
-                self.maxima(packed, made);
-                layout.spread(grad, 0, spread);
-                back.clear();
-                back.resize(packed.len(), 0.0);
-                for (tap, &(phase, distance)) in layout.taps.iter().enumerate() {
-                    let begin = phase * layout.phase() + distance;
-                    let to = &mut back[begin..begin + layout.positions()];
-                    let seen = layout.seen(packed, tap);
-                    for (((to, x), most), grad) in to.iter_mut().zip(seen).zip(&*made).zip(&mut *spread) {
-                        let given = if x == most { *grad } else { 0.0 };
-                        *to += given;
-                        *grad -= given;
-                    }
-                }
-                layout.unpack(back, dx);
-            });
+            layout.pack(x, f32::NEG_INFINITY, packed);
+            self.maxima(packed, made);
+            layout.spread(grad, 0, spread);
+            back.clear();
+            back.resize(packed.len(), 0.0);
+            for (tap, &(phase, distance)) in layout.taps.iter().enumerate() {
+                let begin = phase * layout.phase() + distance;
+                let to = &mut back[begin..begin + layout.positions()];
+                give(layout.seen(packed, tap), made, spread, to);
+            }
+            layout.unpack(back, dx);
         });
         vec![Some(dx)]
     }

@@ -75,6 +75,7 @@ impl Layout {
 
     /// Calls `row(packed, plain, step)` for each part of a row that lies in one phase: where it begins in the packed
     /// channel, where in the plain one with which step there, and how long it is.
+    #[inline(always)]
     fn rows(&self, mut row: impl FnMut(usize, usize, usize)) {
         let Extent { images, rows, columns, .. } = self.input;
         let step = self.stride[1];
@@ -139,11 +140,13 @@ impl Layout {
     }
 
     /// Where the row `at` of all images' results begins.
+    #[inline(always)]
     fn position(&self, at: usize) -> usize {
         at / self.rows * self.plane + at % self.rows * self.pitch
     }
 
     /// What each tap sees: one number for each position.
+    #[inline(always)]
     pub fn seen<'a>(&self, packed: &'a [f32], tap: usize) -> &'a [f32] {
         let (phase, distance) = self.taps[tap];
         let begin = phase * self.phase() + distance;
