@@ -214,10 +214,15 @@ fn restore(
     summary.layers = costs?;
     let bound = Bound { drop_max: args.max_drop, int8_min: args.min_int8, tries_max: args.max_tries };
     let search = Search { calibration, whole, judge, costs: &summary.layers, bound, float_map };
-    let model = hash(&files_named(&args.calibrating.model));
+    let mut read = files_named(&args.calibrating.model);
+    read.extend(args.calibrating.table.clone());
     let key = format!(
-        "{model} {} {:?} {:?} {:?}",
-        summary.images_hash, args.calibrating, args.annotated, args.keep_float
+        "{} {} {:?} {:?} {:?}",
+        hash(&read),
+        summary.images_hash,
+        args.calibrating,
+        args.annotated,
+        args.keep_float
     );
     let mut notes = Notes::open(&args.output.with_extension("progress.json"), &key);
     if !notes.is_empty() {
