@@ -45,7 +45,7 @@ pub struct TrainArgs {
     pub data: Option<PathBuf>,
     /// What the paths in it are relative to [default: its folder].
     #[arg(long, value_name = "DIR")]
-    pub data_root: Option<PathBuf>,
+    pub root: Option<PathBuf>,
     /// Network: v5lite-e (the smallest), v5lite-s, v5lite-c, yolov5n or yolov5s.
     #[arg(long, value_name = "NAME", default_value = "v5lite-e")]
     pub model: String,
@@ -77,7 +77,7 @@ pub struct TrainArgs {
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
     /// Go on with the run in the folder, as it was begun.
-    #[arg(long, conflicts_with_all = ["data", "data_root", "skip_bad", "model", "size", "epochs", "batch", "rate", "patience", "seed", "weights"])]
+    #[arg(long, conflicts_with_all = ["data", "root", "skip_bad", "model", "size", "epochs", "batch", "rate", "patience", "seed", "weights"])]
     pub resume: bool,
 }
 
@@ -133,7 +133,7 @@ fn plan(args: &TrainArgs, data: &Path) -> Result<Plan> {
     let absolute = |path: &Path| std::path::absolute(path).map_err(|e| Error::io(path, e));
     Ok(Plan {
         data: absolute(data)?,
-        root: args.data_root.as_deref().map(absolute).transpose()?,
+        root: args.root.as_deref().map(absolute).transpose()?,
         skip_bad: args.skip_bad,
         model: args.model.clone(),
         size: args.size,
