@@ -5,10 +5,11 @@
 
 use crate::dataset::training::TrainingSet;
 use crate::random::Random;
+use std::fmt::Display;
 
 /// Most that an anchor's side and a box's may differ by, as a ratio: what training allows.
 pub const RATIO_MAX: f64 = 4.0;
-/// A side of a box in pixels below which it has no say: nothing can be learned from it.
+/// Longer side of a box in pixels below which it has no say: nothing can be learned from it.
 const SIDE_MIN: f64 = 2.0;
 /// Rounds of k-means, and how often it starts anew: it may end at less than the best.
 const ROUNDS: usize = 30;
@@ -54,6 +55,12 @@ pub fn extents(set: &TrainingSet, size: usize) -> Vec<Extent> {
         }
     }
     extents
+}
+
+/// Anchors as the runtime reads them: `w,h,w,h/w,h,w,h`, scales apart by a slash.
+pub fn text<T: Display>(scales: &[Vec<[T; 2]>]) -> String {
+    let sides = |scale: &Vec<[T; 2]>| scale.iter().flatten().map(T::to_string).collect::<Vec<_>>().join(",");
+    scales.iter().map(sides).collect::<Vec<_>>().join("/")
 }
 
 /// How like two extents are: the smaller of both axes' ratios, 0 to 1.

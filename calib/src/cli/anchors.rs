@@ -2,9 +2,10 @@
 
 use super::data::{DataArgs, PartName};
 use super::{Format, print, within};
-use crate::anchors::{Extent, Fit, choose, extents, fit};
+use crate::anchors::{Extent, Fit, choose, extents, fit, text};
 use crate::error::{Error, Result};
 use clap::Args;
+use ocellus::detect::Anchors;
 use ocellus::limits::{INPUT_SIDE_MAX, INPUT_SIDE_MIN};
 use serde::Serialize;
 use std::io::Write;
@@ -18,19 +19,6 @@ Examples:
 
 Recall is the part of the boxes that some anchor is like, within a factor of 4 across and down: training uses no
 other. Near 1, anchors are good enough, whatever their fitness. Exit status: 0 done, 1 failed, 2 wrong usage.";
-
-/// YOLOv5's anchors, in pixels of an input of 640.
-const USUAL: [Extent; 9] = [
-    [10.0, 13.0],
-    [16.0, 30.0],
-    [33.0, 23.0],
-    [30.0, 61.0],
-    [62.0, 45.0],
-    [59.0, 119.0],
-    [116.0, 90.0],
-    [156.0, 198.0],
-    [373.0, 326.0],
-];
 
 /// Most anchors.
 const COUNT_MAX: usize = 48;
@@ -82,22 +70,24 @@ pub(super) fn run(args: &AnchorsArgs, out: &mut dyn Write) -> Result<()> {
     let boxes = extents(&set, args.size);
     // To whole pixels: nothing is gained by more digits.
     let chosen: Vec<Extent> =
-        choose(&boxes, args.count, args.seed).iter().map(|a| a.map(f64::round)).collect();
+        choose(&boxes, args.count, args.seed).iter().map(|a| a.map(|side| side.round().max(1.0))).collect();
     if chosen.len() < args.count {
         let what = format!("{} boxes of different size are too few for {} anchors", chosen.len(), args.count);
         return Err(Error::Unmet(what));
     }
+    // YOLOv5's are in pixels of an input of 640.
     let scale = args.size as f64 / 640.0;
     let anchors: Vec<Vec<Extent>> = chosen.chunks(args.count / args.scales).map(<[Extent]>::to_vec).collect();
-    let row =
-        |scale: &Vec<Extent>| scale.iter().map(|[w, h]| format!("{w},{h}")).collect::<Vec<_>>().join(",");
+    let usual = Anchors::yolov5(3).expect("anchors of three scales");
+    let usual: Vec<Extent> =
+        usual.levels().iter().flatten().map(|a| a.map(|side| f64::from(side) * scale)).collect();
     let report = Report {
         size: args.size,
         boxes: boxes.len(),
-        text: anchors.iter().map(row).collect::<Vec<_>>().join("/"),
+        text: text(&anchors),
         anchors,
         fit: fit(&boxes, &chosen),
-        usual: fit(&boxes, &USUAL.map(|a| a.map(|side| side * scale))),
+        usual: fit(&boxes, &usual),
     };
     print(out, args.format, &report, || to_text(&report))
 }

@@ -4,7 +4,7 @@ use super::calibrating::{Calibrated, CalibratingArgs, steps_bar};
 use super::flags::check_share;
 use super::measuring::{AnnotatedArgs, COMPARED_MAX, ROUNDS, grids, hash, outputs, shared_pictures};
 use super::{Format, print};
-use crate::convert::FileSize;
+use crate::convert::{FileSize, Target};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::judge::Judge;
@@ -131,27 +131,13 @@ fn check(args: &QuantizeArgs) -> Result<()> {
     args.calibrating.check()?;
     for (flag, path) in [("--output", Some(&args.output)), ("--also", args.also.as_ref())] {
         let Some(path) = path else { continue };
-        if !is_onnx(path) && !is_param(path) {
-            return Err(Error::Usage(format!("{flag} {}: expected .onnx or .param", path.display())));
-        }
+        Target::of(path)?;
         check_target(flag, path)?;
     }
     for (flag, value) in [("max-drop", args.max_drop), ("min-int8", args.min_int8)] {
         check_share(flag, value)?;
     }
     Ok(())
-}
-
-fn has_suffix(path: &Path, suffix: &str) -> bool {
-    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(suffix))
-}
-
-fn is_onnx(path: &Path) -> bool {
-    has_suffix(path, "onnx")
-}
-
-fn is_param(path: &Path) -> bool {
-    has_suffix(path, "param")
 }
 
 /// Places of the layers that --keep-float names, or that a table has no scale for.

@@ -1,6 +1,7 @@
 //! `calib select`: arguments and the run.
 
 use super::flags::{EvalSetArgs, RunArgs};
+use super::measuring::ROUNDS;
 use super::winner::{self, WinnerArgs};
 use super::{Format, bar_of, print};
 use crate::dataset::classes::Classes;
@@ -29,9 +30,6 @@ Examples:
 Time is the median of one-thread inference on this machine, without preparing the picture and decoding; the
 models take turns, so that noise hits all alike. Measure on the machine that will run the model. Exit status:
 0 done, 1 failed or no model is within the bounds, 2 wrong usage.";
-
-/// Rounds of inference before the clock is read, and timed ones.
-const ROUNDS: [usize; 2] = [3, 31];
 
 /// Arguments of `calib select`.
 #[derive(Debug, Args)]

@@ -145,7 +145,7 @@ pub(super) fn same(a: &str, b: &str) -> bool {
     a.trim().to_lowercase() == b.trim().to_lowercase()
 }
 
-pub(super) fn position(names: &[String], name: &str) -> Option<usize> {
+pub(crate) fn position(names: &[String], name: &str) -> Option<usize> {
     names.iter().position(|n| same(n, name))
 }
 
@@ -171,7 +171,7 @@ fn check_map(data: &[Category], map: &[MapEntry]) -> Result<()> {
 }
 
 /// The first names, and how many more there are.
-pub(super) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+pub(crate) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let more = names.len().saturating_sub(NAMES_LISTED_MAX);
     let shown: Vec<&str> = names.take(NAMES_LISTED_MAX).collect();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -181,6 +181,13 @@ pub(super) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_lists_are_cut() {
+        let names = ["a"; NAMES_LISTED_MAX + 2];
+        assert!(listed(names.into_iter()).ends_with("a, a and 2 more"));
+        assert_eq!(listed(["a", "b"].into_iter()), "a, b");
+    }
 
     fn data(names: &[&str]) -> Vec<Category> {
         (0..).zip(names).map(|(id, name)| Category { id, name: name.to_string() }).collect()

@@ -105,11 +105,6 @@ impl Loader {
         Ok(Loader(Arc::new(Shared { set, options, cache, order, partners })))
     }
 
-    /// What the batches are made of.
-    pub fn set(&self) -> &TrainingSet {
-        &self.0.set
-    }
-
     /// The batches of an epoch. They depend on the seed and on the number of the epoch alone.
     pub fn epoch(&self, epoch: u64) -> Epoch {
         Epoch::start(&self.0, epoch, self.0.options.augment.clone())

@@ -1,8 +1,8 @@
 //! Ranges that somebody else has chosen: a calibration table, and whether it fits the network.
 
 use super::Calibration;
+use crate::dataset::classes::listed;
 use crate::error::{Error, Result};
-use crate::limits::NAMES_LISTED_MAX;
 use crate::runtime::network::{Weighted, weighted};
 use crate::table::text::Entry;
 use crate::table::{CODE_MAX, Table, absmax_of_parts};
@@ -72,9 +72,7 @@ pub fn import(path: &Path, table: &Table, graph: &Graph) -> Result<Imported> {
 }
 
 fn list(names: &[&str]) -> String {
-    let more = names.len().saturating_sub(NAMES_LISTED_MAX);
-    let listed = names[..names.len() - more].join(", ");
-    if more > 0 { format!("{listed} and {more} more") } else { listed }
+    listed(names.iter().copied())
 }
 
 /// How many codes a table has for the largest weight of a channel, in the middle one of the layer's channels;
@@ -161,12 +159,5 @@ mod tests {
         ] {
             assert_eq!(range_to(threshold, seen), expected, "{threshold} {seen:?}");
         }
-    }
-
-    #[test]
-    fn long_lists_are_cut() {
-        let names = ["a"; NAMES_LISTED_MAX + 2];
-        assert!(list(&names).ends_with("a, a and 2 more"));
-        assert_eq!(list(&["a", "b"]), "a, b");
     }
 }

@@ -3,6 +3,7 @@
 use super::executor::EPSILON;
 use super::loss::Anchors;
 use super::network::{After, Network, Weights};
+use crate::anchors;
 use crate::convert::names_entry;
 use crate::error::Result;
 use crate::quantize::{Layer8, Recipe};
@@ -47,11 +48,6 @@ pub fn graph(network: &Network, weights: &Weights) -> Result<Graph> {
 /// As [`graph`].
 pub fn model(network: &Network, weights: &Weights, names: &[String], anchors: &[Anchors]) -> Result<Model> {
     let entry = |key: &str, value: String| (key.to_owned(), value);
-    let metadata = vec![entry("names", names_entry(names)), entry("anchors", anchors_entry(anchors))];
+    let metadata = vec![entry("names", names_entry(names)), entry("anchors", anchors::text(anchors))];
     Ok(Model { graph: graph(network, weights)?, metadata })
-}
-
-fn anchors_entry(anchors: &[Anchors]) -> String {
-    let level = |level: &Anchors| level.iter().flatten().map(f32::to_string).collect::<Vec<_>>().join(",");
-    anchors.iter().map(level).collect::<Vec<_>>().join("/")
 }

@@ -78,21 +78,13 @@ pub struct Network {
     pub layers: Vec<Option<Layer>>,
 }
 
-/// Whether batch normalization stands behind convolutions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Norms {
-    /// Behind every convolution but those that make outputs, or a number per channel: for training from the start.
-    Trained,
-    /// Nowhere: they are folded into the weights.
-    Folded,
-}
-
 impl Network {
-    /// A network of a graph, and its numbers as the graph has them.
+    /// A network of a graph, and its numbers as the graph has them; with a batch normalization behind every convolution
+    /// but those that make outputs, or a number per channel.
     ///
     /// # Errors
     /// The graph holds an operator that cannot be trained through; the message names it.
-    pub fn new(graph: Graph, norms: Norms) -> Result<(Self, Weights)> {
+    pub fn new(graph: Graph) -> Result<(Self, Weights)> {
         let mut layers = Vec::with_capacity(graph.nodes.len());
         let mut weights = Weights { parameters: Vec::new(), running: Vec::new() };
         for node in &graph.nodes {
@@ -100,7 +92,7 @@ impl Network {
             check(&graph, node).map_err(named)?;
             let is_conv = matches!(node.op, Op::Conv { .. });
             layers.push(match is_conv {
-                true => Some(add_layer(&graph, node, norms, &mut weights).map_err(named)?),
+                true => Some(add_layer(&graph, node, &mut weights).map_err(named)?),
                 false => None,
             });
         }
@@ -111,7 +103,7 @@ impl Network {
     }
 }
 
-fn add_layer(graph: &Graph, node: &Node, norms: Norms, weights: &mut Weights) -> ocellus::Result<Layer> {
+fn add_layer(graph: &Graph, node: &Node, weights: &mut Weights) -> ocellus::Result<Layer> {
     let numbers = |operand: usize| match graph.constant(node.inputs[operand]).map(|tensor| tensor.data()) {
         Some(Data::F32(values)) => Ok(values.to_vec()),
         _ => Err(ocellus::Error::unsupported("its weights are not float; give a float model")),
@@ -124,8 +116,7 @@ fn add_layer(graph: &Graph, node: &Node, norms: Norms, weights: &mut Weights) ->
     };
     let at = add("weights", Kind::Weights, numbers(1)?);
     let [_, _, rows, columns] = graph.shape(node.output).nchw().expect("a convolution makes images");
-    let normed =
-        norms == Norms::Trained && !graph.outputs.contains(&node.output) && (rows, columns) != (1, 1);
+    let normed = !graph.outputs.contains(&node.output) && (rows, columns) != (1, 1);
     let after = if normed {
         let scale = add("scale", Kind::Scale, vec![1.0; channels]);
         add("shift", Kind::Bias, vec![0.0; channels]);

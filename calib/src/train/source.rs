@@ -1,7 +1,7 @@
 //! Where the network comes from that is trained.
 
 use super::loss::{Anchors, BOX};
-use super::network::{After, Network, Norms, Weights};
+use super::network::{After, Network, Weights};
 use crate::error::{Error, Result};
 use ocellus::detect;
 use ocellus::graph::Graph;
@@ -36,7 +36,7 @@ impl Architecture {
     /// # Errors
     /// As [`graph`](Self::graph).
     pub fn network(&self, size: usize) -> Result<(Network, Weights)> {
-        let (network, mut weights) = Network::new(self.graph(size)?, Norms::Trained)?;
+        let (network, mut weights) = Network::new(self.graph(size)?)?;
         let layers = network.graph.nodes.iter().zip(&network.layers);
         for (node, layer) in layers.filter_map(|(node, layer)| Some((node, (*layer)?))) {
             let shape = network.graph.shape(node.inputs[1]);

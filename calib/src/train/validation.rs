@@ -72,8 +72,7 @@ impl Validation {
     /// The model does not run, or no picture can be read.
     pub fn score(&self, model: &Model, threads: usize, progress: impl Fn() + Sync) -> Result<Score> {
         let verdict = Judge::new(&self.dataset, &[], model, threads)?.judge(model, progress)?;
-        let summary = &verdict.map.summary;
-        let or_zero = |value: Option<f64>| value.unwrap_or(0.0);
-        Ok(Score { name: self.name.clone(), map: or_zero(summary.map), map50: or_zero(summary.map50) })
+        let map50 = verdict.map.summary.map50.unwrap_or(0.0);
+        Ok(Score { name: self.name.clone(), map: verdict.value(), map50 })
     }
 }

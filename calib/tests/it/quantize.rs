@@ -261,7 +261,7 @@ fn failures_are_clear_and_leave_nothing() {
         (&[&model, &pictures, "-o", &lost], 2, "--output: there is no folder"),
         (&[&model, &pictures, "-o", &inside], 2, "--output: there is no folder"),
         (&[&model, &pictures, "-o", &onnx, "--also", &lost], 2, "--also: there is no folder"),
-        (&[&model, &pictures, "-o", &text], 2, "expected .onnx or .param"),
+        (&[&model, &pictures, "-o", &text], 2, "use .onnx or .param"),
         (&[&model, &pictures, "-o", &onnx, "--also", &onnx], 2, "would be written twice"),
         (&[&model, &pictures, "-o", &onnx, "--keep-float", "tail"], 2, "stem, depth, point, head"),
         (&[&model, &pictures, "-o", &onnx, "--weight-bits", "9"], 2, "--weight-bits 9"),

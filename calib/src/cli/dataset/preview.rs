@@ -3,6 +3,7 @@
 use crate::augment::{Augment, Scene, letterboxed, sheet};
 use crate::cli::data::{DataArgs, PartName};
 use crate::cli::{say, within};
+use crate::dataset::classes::position;
 use crate::dataset::training::{Labelled, Picture, TrainingSet};
 use crate::error::{Error, Result};
 use crate::loader::{Batch, Loader, Options};
@@ -87,7 +88,7 @@ fn drawn(args: &PreviewArgs, set: &TrainingSet) -> Result<Vec<Scene>> {
     let wanted = match &args.class {
         None => None,
         Some(name) => {
-            let found = set.classes.iter().position(|class| class.eq_ignore_ascii_case(name));
+            let found = position(&set.classes, name);
             let known = set.classes.join(", ");
             Some(found.ok_or_else(|| Error::Usage(format!("--class {name}: the classes are {known}")))? as u32)
         }

@@ -1,11 +1,9 @@
 //! Which cells and anchors are to find a box: YOLOv5's way.
 
 use super::Anchors;
+use crate::anchors::RATIO_MAX;
 use crate::loader::Target;
 use crate::train::kernels::Extent;
-
-/// A box is for an anchor whose sides differ from its own by less than this factor.
-const RATIO_MAX: f32 = 4.0;
 
 /// A cell with an anchor that is to find a box.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,7 +32,7 @@ pub(super) fn matches(targets: &[Target], extent: Extent, anchors: &Anchors, str
             let anchor_sides = [pixels[0] / stride[0], pixels[1] / stride[1]];
             let fits = |i: usize| {
                 let ratio = sides[i] / anchor_sides[i];
-                ratio.max(1.0 / ratio) < RATIO_MAX
+                ratio.max(1.0 / ratio) < RATIO_MAX as f32
             };
             if !(fits(0) && fits(1)) {
                 continue;
