@@ -10,13 +10,15 @@ use std::path::{Path, PathBuf};
 /// Which annotated pictures.
 #[derive(Debug, Args)]
 pub struct DataArgs {
-    /// COCO annotation file, folder of YOLO, VOC or Cityscapes labels, or description of several (.toml).
+    /// COCO annotation file, folder of YOLO, VOC or Cityscapes labels, or description of
+    /// several (.toml; for stats, preview and anchors).
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
     /// Folder of the pictures [default: the annotation file's; in a folder its images/ or JPEGImages/].
     #[arg(long, value_name = "DIR")]
     pub images: Option<PathBuf>,
-    /// Class names, one per line: of a YOLO folder without data.yaml; of VOC and Cityscapes those that count.
+    /// Class names, one per line: of a YOLO folder without data.yaml; of VOC all that there may be, of
+    /// Cityscapes those that count.
     #[arg(long, value_name = "FILE")]
     pub names: Option<PathBuf>,
     /// Format of the annotations [default: what the files look like].

@@ -2,7 +2,7 @@
 
 use super::{PreprocessArgs, within};
 use crate::dataset::classes::MapEntry;
-use crate::dataset::{Dataset, Source, read_names};
+use crate::dataset::{Dataset, Format, Source, read_names};
 use crate::error::{Error, Result};
 use crate::share::cores;
 use crate::table;
@@ -70,10 +70,10 @@ impl RunArgs {
 /// Annotated pictures that a command is about.
 #[derive(Debug, Args)]
 pub struct EvalSetArgs {
-    /// COCO annotation file, or YOLO folder.
+    /// COCO annotation file, or folder of YOLO, VOC or Cityscapes labels.
     #[arg(long, value_name = "JSON|DIR")]
     pub annotations: PathBuf,
-    /// Folder of the pictures [default: the annotation file's; in a YOLO folder images/].
+    /// Folder of the pictures [default: the annotation file's; in a folder its images/ or JPEGImages/].
     #[arg(long, value_name = "DIR")]
     pub images: Option<PathBuf>,
     /// Evaluate only the first N images, by id.
@@ -96,12 +96,11 @@ impl EvalSetArgs {
     /// The data set, and the class names of --names.
     pub(super) fn open(&self) -> Result<(Dataset, Option<Vec<String>>)> {
         let names = self.names.as_deref().map(read_names).transpose()?;
-        let dataset = Dataset::open(Source {
-            annotations: &self.annotations,
-            images: self.images.as_deref(),
-            names: names.as_deref(),
-            limit: self.limit,
-        })?;
+        let (annotations, images) = (&self.annotations, self.images.as_deref());
+        // Other formats say the names of their own classes; the model's may be others.
+        let unnamed = Format::of(annotations)? == Format::Yolo;
+        let of_data = names.as_deref().filter(|_| unnamed);
+        let dataset = Dataset::open(Source { annotations, images, names: of_data, limit: self.limit })?;
         Ok((dataset, names))
     }
 }

@@ -21,10 +21,12 @@ pub(super) const ROUNDS: [usize; 2] = [3, 31];
 /// Annotated pictures to measure the accuracy on.
 #[derive(Debug, Args)]
 pub struct AnnotatedArgs {
-    /// Annotated pictures to measure the accuracy on: COCO file, or YOLO folder.
+    /// Annotated pictures to measure the accuracy on: COCO file, or folder of
+    /// YOLO, VOC or Cityscapes labels.
     #[arg(long, value_name = "JSON|DIR")]
     pub annotations: Option<PathBuf>,
-    /// Folder of the annotated pictures [default: the annotation file's; in a YOLO folder images/].
+    /// Folder of the annotated pictures [default: the annotation file's; in a folder its images/ or
+    /// JPEGImages/].
     #[arg(long, value_name = "DIR", requires = "annotations")]
     pub annotated_images: Option<PathBuf>,
     /// Which class of the data is which class of the model; others are matched by equal name.

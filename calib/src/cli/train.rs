@@ -34,8 +34,8 @@ data.toml names the classes and the data sets, and how their classes are called:
 A class that a data set does not label is not learned from it, and its objects there do no harm.
 
 The folder gets best.onnx, the model of the best epoch, for `calib eval` and `calib quantize`; last.safetensors, from
-which an interrupted run goes on to the same numbers; and log.csv. Measured are the averaged weights on each [[val]]
-set, as `calib eval` measures. Exit status: 0 done, 1 failed, 2 wrong usage.";
+which an interrupted run goes on to the same numbers, as long as the data stay what they are; and log.csv. Measured
+are the averaged weights on each [[val]] set, as `calib eval` measures. Exit status: 0 done, 1 failed, 2 wrong usage.";
 
 /// Arguments of `calib train`.
 #[derive(Debug, Args)]

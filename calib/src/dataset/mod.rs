@@ -134,7 +134,8 @@ pub struct Source<'a> {
     /// The folder of the pictures. Without it, COCO's file names are relative to the annotation file's folder, and each
     /// other format has its own habits.
     pub images: Option<&'a Path>,
-    /// Class names for a YOLO folder that has no `data.yaml`, and for VOC and Cityscapes those that count.
+    /// Class names for a YOLO folder that has no `data.yaml`, for VOC all that there may be,
+    /// and for Cityscapes those that count.
     pub names: Option<&'a [String]>,
     /// Keeps only the first images (by id).
     pub limit: Option<usize>,

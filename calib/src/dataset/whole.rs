@@ -32,7 +32,8 @@ impl Whole {
         let mut all = sizes(&dataset.images, findings)?;
         for (image, size) in dataset.images.iter().zip(&mut all) {
             if image.labels.is_none() && unlabelled == Unlabelled::Fault {
-                let what = "no label file; if such pictures show no objects, say unlabelled = \"background\"";
+                let what = "no label file; if such pictures show no objects, say unlabelled = \"background\" \
+                            (without a description --background)";
                 findings.note(Error::bad_data(&image.path, what))?;
                 *size = None;
             }

@@ -33,8 +33,10 @@ pub(super) fn open(source: Source<'_>, findings: &mut Findings) -> Result<Datase
     for (id, (path, label)) in (1..).zip(pairs).take(source.limit.unwrap_or(usize::MAX)) {
         match picture::size(&path) {
             Ok(size) => {
-                if let Some(label) = &label {
-                    add_rows(&mut dataset, label, size, findings)?;
+                if let Some(label) = &label
+                    && !add_rows(&mut dataset, label, size, findings)?
+                {
+                    continue;
                 }
                 dataset.images.push(Image { id, path, labels: label.map(Into::into) });
             }
@@ -44,12 +46,13 @@ pub(super) fn open(source: Source<'_>, findings: &mut Findings) -> Result<Datase
     Ok(dataset)
 }
 
-/// Appends the boxes of one label file, for a picture of `size` (width, height) that is pushed next.
-fn add_rows(dataset: &mut Dataset, path: &Path, size: [u32; 2], findings: &mut Findings) -> Result<()> {
+/// Appends the boxes of one label file, for a picture of `size` (width, height) that is pushed next. Whether there are
+/// any to speak of: a file that cannot be read says nothing of its picture.
+fn add_rows(dataset: &mut Dataset, path: &Path, size: [u32; 2], findings: &mut Findings) -> Result<bool> {
     let image = dataset.images.len() as u32;
     let text = match read_text(path, TEXT_FILE_BYTES_MAX) {
         Ok(text) => text,
-        Err(fault) => return findings.note(fault),
+        Err(fault) => return findings.note(fault).map(|()| false),
     };
     for (category, bbox, line) in parse(path, &text, dataset.categories.len(), size, findings)? {
         let id = dataset.annotations.len() as i64 + 1;
@@ -59,7 +62,7 @@ fn add_rows(dataset: &mut Dataset, path: &Path, size: [u32; 2], findings: &mut F
     if dataset.annotations.len() > ANNOTATIONS_MAX {
         return Err(Error::bad_data(path, format!("more than {ANNOTATIONS_MAX} boxes up to here")));
     }
-    Ok(())
+    Ok(true)
 }
 
 /// A class, a box (left, top, width, height in pixels), and the line of both.

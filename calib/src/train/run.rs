@@ -124,7 +124,7 @@ impl Run {
     /// Goes on with the run in a folder.
     ///
     /// # Errors
-    /// There is none, or the data are no longer what they were.
+    /// There is none, or it is of another network.
     pub fn resume(data: Data, folder: &Path) -> Result<Self> {
         let path = folder.join(CHECKPOINT);
         let mut run = Run::new(Run::plan_of(folder)?, data, folder)?;

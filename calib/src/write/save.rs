@@ -52,9 +52,11 @@ pub fn save_folder(
         progress();
     }
     for (from, inside) in copied {
-        // The same bytes under a second name, where the file system has that and both lie on it.
+        // The same bytes under a second name, where the file system has that and both lie on it; of the file itself,
+        // as a link that is relative would lead nowhere from its new place.
         let to = place(inside)?;
-        fs::hard_link(from, &to)
+        fs::canonicalize(from)
+            .and_then(|file| fs::hard_link(file, &to))
             .or_else(|_| fs::copy(from, &to).map(drop))
             .map_err(|e| Error::io(from, e))?;
         progress();

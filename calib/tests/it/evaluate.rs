@@ -6,6 +6,7 @@ use calib::dataset::{Dataset, Source, read_results, write_results};
 use calib::eval::{Detect, Detected, Detection, boxes_of, detect_shared, results_of, score};
 use std::collections::HashSet;
 use std::path::Path;
+use std::process::Command;
 
 /// Says the same of every picture, but cannot read `broken.png`.
 #[derive(Clone)]
@@ -112,4 +113,34 @@ fn a_box_that_is_no_number_ends_the_evaluation() {
         Classes::join(&dataset.categories, &detector.names, &["car=vehicle".parse().unwrap()]).unwrap();
     let error = detect(&detector, &dataset, &classes, 1).unwrap_err();
     assert!(error.to_string().contains("the model gave a box that is none"), "{error}");
+}
+
+/// The names are the model's; the data say their own, of which some are another kind of the model's.
+#[test]
+fn names_of_the_model_are_not_those_of_voc() {
+    let dir = TempDir::new("evaluate-voc");
+    dir.picture("voc/JPEGImages/1.png", 100, 50);
+    let object = |name: &str| {
+        format!(
+            "<object><name>{name}</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax>\
+             </bndbox></object>"
+        )
+    };
+    let objects = object("car") + &object("tree");
+    dir.write("voc/Annotations/1.xml", &format!("<annotation>{objects}</annotation>"));
+    let names = dir.write("names.txt", "vehicle\n");
+    let (voc, results) = (dir.path("voc"), dir.write("results.json", "[]"));
+    let arguments = [
+        "eval".as_ref(),
+        "--annotations".as_ref(),
+        voc.as_os_str(),
+        "--names".as_ref(),
+        names.as_os_str(),
+        "--class-map".as_ref(),
+        "car=vehicle".as_ref(),
+        "--from-detections".as_ref(),
+        results.as_os_str(),
+    ];
+    let output = Command::new(env!("CARGO_BIN_EXE_calib")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

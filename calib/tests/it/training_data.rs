@@ -95,8 +95,8 @@ fn a_missing_label_or_picture_is_named() {
     write_yolo(&dir, "");
     dir.picture("yolo/images/2.png", 10, 10);
     dir.write("yolo/labels/3.txt", "");
-    let no_label =
-        "yolo/images/2.png: no label file; if such pictures show no objects, say unlabelled = \"background\"";
+    let no_label = "yolo/images/2.png: no label file; if such pictures show no objects, say unlabelled = \"background\" \
+         (without a description --background)";
     let no_picture =
         "yolo/labels/3.txt: no picture for this label file: check where the pictures are (images)";
     assert_eq!(faults(&dir, YOLO), [no_picture, no_label]);
@@ -196,6 +196,10 @@ fn faults_end_it_unless_they_are_to_be_left_out() {
     assert_eq!(lines.len(), 3);
     let set = read().accept(true).unwrap();
     assert_eq!((set.pictures.len(), set.pictures[0].boxes.len()), (1, 1));
+    // Labels that cannot be read do not say that there is nothing in their picture.
+    dir.picture("yolo/images/3.png", 10, 10);
+    std::fs::write(dir.path("yolo/labels/3.txt"), b"\xff").unwrap();
+    assert_eq!(read().accept(true).unwrap().pictures.len(), 1);
 }
 
 #[test]

@@ -99,7 +99,8 @@ pub(super) fn split(args: &SplitArgs, out: &mut dyn Write) -> Result<()> {
         all.written.extend(made.written);
         all.copied.extend(made.copied);
         all.unsaid += made.unsaid;
-        text += &format!("{}: {} pictures\n", args.output.join(name).display(), pictures.len());
+        let suffix = if format == Format::Coco { ".json" } else { "" };
+        text += &format!("{}{suffix}: {} pictures\n", args.output.join(name).display(), pictures.len());
     }
     let unsaid = all.unsaid;
     write(&args.output, all)?;
