@@ -4,7 +4,7 @@ use crate::detect::{Anchors, Detection, HeadOptions, Heads, Names, Output, PostP
 use crate::engine::EngineOptions;
 use crate::engines::{self, Backend, EngineKind, Opened};
 use crate::error::{Error, Result};
-use crate::image::{Frame, Letterbox, Mapping, Preprocess};
+use crate::image::{Fit, Frame, Letterbox, Mapping, Preprocess};
 use crate::kernels::isa::Isa;
 use crate::limits::{INPUT_SIDE_MAX, INPUT_SIDE_MIN};
 use crate::loader::{LoadOptions, Model};
@@ -142,6 +142,11 @@ impl Detector {
     /// Rows and columns of the network's input.
     pub fn input_size(&self) -> [usize; 2] {
         self.backend.input_size()
+    }
+
+    /// How a picture is fitted to that size.
+    pub fn fit(&self) -> Fit {
+        self.preprocess.fit
     }
 
     /// Arithmetic that it runs in: `int8`, `fp32` or `mixed`.

@@ -38,9 +38,15 @@ impl Webhook {
     /// [`Error::Usage`] if the address is none, [`Error::Io`] if the system gives no thread.
     pub fn start(spool: Arc<Spool>, outlet: Arc<Outlet>, options: WebhookOptions) -> Result<Webhook> {
         let schemes: &[&str] = if cfg!(feature = "tls") { &["http://", "https://"] } else { &["http://"] };
-        let valid = options.url.parse::<ureq::http::Uri>().is_ok_and(|uri| uri.host().is_some());
+        let uri = options.url.parse::<ureq::http::Uri>().ok();
+        let valid = uri.as_ref().is_some_and(|uri| uri.host().is_some());
+        // Of the address only what messages and figures may show.
+        let url = options.url.split('?').next().unwrap_or_default();
+        if uri.is_some_and(|uri| uri.authority().is_some_and(|authority| authority.as_str().contains('@'))) {
+            let what = "a webhook's address holds a name or password; write `Basic …` into a file and name it as authorization_file";
+            return Err(Error::Usage(what.to_owned()));
+        }
         if !valid || !schemes.iter().any(|scheme| options.url.starts_with(scheme)) {
-            let url = &options.url;
             return Err(Error::Usage(match url.starts_with("https://") && valid {
                 true => format!("webhook {url}: https needs a program that was built with --features tls"),
                 false => format!("webhook {url}: no address such as http://host:port/path"),

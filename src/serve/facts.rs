@@ -53,7 +53,8 @@ pub(super) fn health(board: &Board) -> Reply {
         State::Running => panel.report().time.0.elapsed().is_ok_and(|age| age > FRESH),
         State::Starting => board.uptime() > FRESH,
         State::Lost => true,
-        State::Ended => false,
+        // A file has an end, and is well.
+        State::Ended => !panel.status().why.is_empty(),
     };
     let ill: Vec<&str> = board.panels().iter().filter(ill).map(|panel| panel.name()).collect();
     match &ill[..] {

@@ -89,6 +89,11 @@ impl Guard {
             || cookies(headers).any(|given| token.is(given.as_bytes()))
     }
 
+    /// Whether the request carries a token, right or wrong.
+    pub fn is_tried(&self, headers: &HeaderMap) -> bool {
+        headers.contains_key(AUTHORIZATION) || cookies(headers).next().is_some()
+    }
+
     /// Refuses what a foreign web page makes a browser ask.
     ///
     /// * Without a token, all trust is in the address being this machine's own. A page of the attacker's can be given

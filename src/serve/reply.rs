@@ -16,7 +16,8 @@ use tokio::sync::mpsc;
 pub(super) type Reply = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 /// What browsers are told about every answer: scripts, styles and pictures come from here alone, no other page may
-/// frame or embed it, types are what is said, and the address is nobody's business.
+/// frame or embed it, types are what is said, and other sites do not learn the address. Without any referrer
+/// browsers would say `Origin: null` of the login form, as a foreign page does.
 const HEADERS: [(&str, &str); 5] = [
     (
         "content-security-policy",
@@ -24,7 +25,7 @@ const HEADERS: [(&str, &str); 5] = [
          form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
     ("cross-origin-resource-policy", "same-origin"),
-    ("referrer-policy", "no-referrer"),
+    ("referrer-policy", "same-origin"),
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
 ];

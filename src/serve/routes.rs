@@ -46,7 +46,7 @@ pub(super) async fn answer(request: Request<Incoming>, site: &Arc<Site>) -> Resu
         return login(body, site).await;
     }
     if !site.guard.knows(&head.headers) {
-        return refuse(path, get).await;
+        return refuse(path, get, site.guard.is_tried(&head.headers)).await;
     }
     let query = Query::new(head.uri.query());
     let follows = head.headers.get(ACCEPT).is_some_and(|value| value.as_bytes() == b"text/event-stream");
@@ -90,9 +90,13 @@ async fn private(path: &str, query: &Query, follows: bool, site: &Arc<Site>) -> 
     }
 }
 
-/// The answer to who has no token.
-async fn refuse(path: &str, get: bool) -> Result<Reply, Refusal> {
-    if get && path == "/" {
+/// The answer to who has no token, or (`tried`) a wrong one.
+async fn refuse(path: &str, get: bool, tried: bool) -> Result<Reply, Refusal> {
+    let page = get && path == "/";
+    if page && tried {
+        sleep(WRONG_TOKEN).await;
+    }
+    if page {
         return Ok(whole(StatusCode::UNAUTHORIZED, HTML, LOGIN));
     }
     sleep(WRONG_TOKEN).await;

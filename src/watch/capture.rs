@@ -32,7 +32,7 @@ impl Capture {
                     self.count_missing(shot.number);
                     match self.feed.put(shot) {
                         Put::Waits => {}
-                        Put::Replaces => self.panel.counters().count_dropped(),
+                        Put::Replaces => self.panel.counters().count_dropped(1),
                         Put::Stopped => return,
                     }
                 }
@@ -62,9 +62,7 @@ impl Capture {
 
     /// A gap in the numbers is frames that the source has dropped: the driver of a camera had no free buffer.
     fn count_missing(&mut self, number: u64) {
-        for _ in self.last + 1..number {
-            self.panel.counters().count_dropped();
-        }
+        self.panel.counters().count_dropped(number.saturating_sub(self.last + 1));
         self.last = self.last.max(number);
     }
 

@@ -10,7 +10,7 @@ use super::{Picture, Shot, Stamp};
 use crate::detect::{Detection, Names};
 use crate::detector::{Detector, Timing};
 use crate::error::Result;
-use crate::image::Frame;
+use crate::image::{Fit, Frame};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -85,7 +85,7 @@ impl Look {
             _ => None,
         };
         let begin = Instant::now();
-        let mut frame = picture.decode_for(self.rules.shrink.then(|| detector.input_size()))?;
+        let mut frame = picture.decode_for(self.shrinks(detector).then(|| detector.input_size()))?;
         let decode = begin.elapsed();
         let still = self.is_still(&frame, now);
         self.report.events.clear();
@@ -114,6 +114,12 @@ impl Look {
         let by_number = || USUAL_PERIOD.saturating_mul(u32::try_from(shot.number).unwrap_or(u32::MAX));
         let by_clock = || shot.instant.saturating_duration_since(self.start);
         shot.scene.unwrap_or_else(|| if self.every { by_number() } else { by_clock() })
+    }
+
+    /// Whether frames are decoded no larger than the network needs them: a letterbox shrinks both sides alike, but what
+    /// stretches each by itself would lose pixels.
+    fn shrinks(&self, detector: &Detector) -> bool {
+        self.rules.shrink && detector.fit() == Fit::Letterbox
     }
 
     /// Whether the network need not look: nothing moves, and no object is about to appear or to go.

@@ -6,6 +6,7 @@
 use super::board::{Panel, Report, Seen};
 use super::capture::is_worth_a_line;
 use super::config;
+use super::names::plain;
 use crate::detect::{Detection, Names, annotate};
 use crate::error::{Error, Result};
 use crate::image::{self, Frame};
@@ -66,8 +67,7 @@ impl Snapshots {
 
     /// The name that a picture of this frame will have.
     pub(super) fn name(report: &Report) -> String {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-        let camera: String = report.camera.chars().map(plain).take(NAME_CHARS_MAX).collect();
+        let camera: String = plain(&report.camera).chars().take(NAME_CHARS_MAX).collect();
         // The time comes first, so that names sort by age; colons are no part of a name everywhere.
         let time: String = report.time.to_string().chars().filter(|c| !matches!(c, ':' | '-')).collect();
         format!("{time}-{camera}-{}.jpg", report.frame)
@@ -150,10 +150,13 @@ impl Shelf {
         for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
             let entry = entry.map_err(|e| Error::io(folder, e))?;
             let name = entry.file_name().to_string_lossy().into_owned();
+            if !is_ours(&name) {
+                continue;
+            }
             if name.ends_with(UNFINISHED) {
                 // Of a run that was cut off.
                 let _ = fs::remove_file(entry.path());
-            } else if is_ours(&name) {
+            } else {
                 // What is gone meanwhile takes no room.
                 pictures.push((name, entry.metadata().map_or(0, |data| data.len())));
             }
@@ -259,12 +262,14 @@ mod tests {
         let size = shelf.bytes;
         assert!(size > 500);
         fs::write(folder.0.join("holiday.jpg"), vec![0; 9 * size as usize]).unwrap();
+        let foreign = format!("holiday{UNFINISHED}");
+        fs::write(folder.0.join(&foreign), "a part of the holiday").unwrap();
         fs::write(folder.0.join(format!("{}{UNFINISHED}", name(2))), "half").unwrap();
         let mut shelf = Shelf::with_room(&folder.0, 3 * size).unwrap();
         (3..=6).for_each(|second| shelf.put(&name(second), &picture()).unwrap());
-        assert_eq!(folder.names(), [name(4), name(5), name(6), "holiday.jpg".into()]);
+        assert_eq!(folder.names(), [name(4), name(5), name(6), "holiday.jpg".into(), foreign.clone()]);
         drop(Shelf::with_room(&folder.0, size).unwrap());
-        assert_eq!(folder.names(), [name(6), "holiday.jpg".into()]);
+        assert_eq!(folder.names(), [name(6), "holiday.jpg".into(), foreign]);
     }
 
     /// A file in place of the folder stands for a disk that takes nothing: pictures fail and are counted, and when the

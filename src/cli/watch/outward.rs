@@ -8,6 +8,8 @@ use ocellus::publish::{Bell, Feed, Outlet, Spool};
 use ocellus::watch::Live;
 use ocellus::watch::board::Board;
 use ocellus::watch::config::{BrokerUrl, Config, Http, Mqtt, Webhook};
+#[cfg(feature = "webhooks")]
+use ocellus::watch::plain;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -174,17 +176,28 @@ fn start_webhook(config: &Webhook, folder: Option<&Path>, outlets: &mut Outlets)
     let authorization = config.authorization_file.as_deref().map(secret).transpose()?;
     // Without what follows a question mark: keys stand there.
     let shown = config.url.split('?').next().unwrap_or_default();
-    let outlet = Arc::new(Outlet::new(shown));
-    // The folder is the address's own, wherever in the list it stands.
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    let name: String = shown.chars().map(plain).take(100).collect();
-    let spool = spool(folder, &name, &outlet)?;
+    let of_this_name = outlets.outlets.iter().filter(|outlet| outlet.name.starts_with(shown)).count();
+    let label = if of_this_name > 0 { format!("{shown} #{}", of_this_name + 1) } else { shown.to_owned() };
+    let outlet = Arc::new(Outlet::new(label));
+    // The folder is the address's own, wherever in the list it stands, and tells nothing of what is not shown.
+    let name: String = plain(shown).chars().take(SPOOL_NAME_CHARS).collect();
+    let spool = spool(folder, &format!("{name}-{:08x}", hash(&config.url)), &outlet)?;
     let options = WebhookOptions { url: config.url.clone(), authorization };
     let webhook = Webhook::start(Arc::clone(&spool), Arc::clone(&outlet), options)?;
     outlets.spools.push((spool, webhook.bell()));
     outlets.senders.push(Box::new(webhook));
     outlets.outlets.push(outlet);
     Ok(())
+}
+
+/// Most characters of an address in the name of its spool.
+#[cfg(feature = "webhooks")]
+const SPOOL_NAME_CHARS: usize = 80;
+
+/// FNV-1a in 32 bits: the same in every version, as spools outlive programs.
+#[cfg(feature = "webhooks")]
+fn hash(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 #[cfg(not(feature = "webhooks"))]

@@ -1,7 +1,8 @@
 //! What Home Assistant reads to show this daemon as a device with its cameras, zones and lines.
 
-use super::topics::{MqttOptions, slug};
+use super::topics::MqttOptions;
 use crate::watch::board::{About, LineCount, Report, ZoneCount};
+use crate::watch::plain;
 use serde_json::{Value, json};
 
 /// Retained messages by topic.
@@ -36,8 +37,8 @@ impl Camera<'_> {
     /// An entity of this camera: what all have, and `facts`.
     fn entity(&self, kind: &str, what: &str, name: &str, facts: Value) -> (String, Vec<u8>) {
         let Camera { prefix, options, about, .. } = self;
-        let node = slug(&options.node);
-        let id = format!("{}_{}", slug(self.name), slug(what));
+        let node = plain(&options.node);
+        let id = format!("{}_{}", plain(self.name), plain(what));
         let mut config = json!({
             "name": format!("{} {name}", self.name),
             "unique_id": format!("ocellus_{node}_{id}"),

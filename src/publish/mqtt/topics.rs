@@ -1,6 +1,7 @@
 //! Who is spoken to, and under which names.
 
 use crate::error::{Error, Result};
+use crate::watch::plain;
 
 /// A broker, and how this daemon calls itself there.
 #[derive(Clone)]
@@ -56,13 +57,8 @@ impl MqttOptions {
 
     /// `events` or `state` of a camera.
     pub(super) fn of_camera(&self, camera: &str, what: &str) -> String {
-        format!("{}/{}/{}/{what}", self.prefix, self.node, slug(camera))
+        format!("{}/{}/{}/{what}", self.prefix, self.node, plain(camera))
     }
-}
-
-/// A name as it can stand in topics and identifiers: letters, digits, `-` and `_`.
-pub(super) fn slug(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }
 
 #[cfg(test)]

@@ -132,13 +132,13 @@ impl Counters {
     /// The source has delivered a frame.
     pub fn count_captured(&self) {
         self.captured.fetch_add(1, Relaxed);
-        self.captures.tick(self.second());
+        self.captures.tick(self.second(), 1);
     }
 
-    /// A frame has been replaced by a newer one.
-    pub fn count_dropped(&self) {
-        self.dropped.fetch_add(1, Relaxed);
-        self.drops.tick(self.second());
+    /// So many frames have been replaced by newer ones.
+    pub fn count_dropped(&self, frames: u64) {
+        self.dropped.fetch_add(frames, Relaxed);
+        self.drops.tick(self.second(), frames);
     }
 
     /// A frame was damaged; how many were so far.
@@ -168,11 +168,11 @@ impl Counters {
     pub fn count_answer(&self, latency: Duration, stages: &Milliseconds, still: bool) {
         let second = self.second();
         self.frames.fetch_add(1, Relaxed);
-        self.answers.tick(second);
+        self.answers.tick(second, 1);
         if still {
             self.still.fetch_add(1, Relaxed);
         } else {
-            self.inferences.tick(second);
+            self.inferences.tick(second, 1);
         }
         self.latency_us.fetch_add(latency.as_micros() as u64, Relaxed);
         let class = LATENCY_BOUNDS_MS.partition_point(|&bound| Duration::from_millis(bound.into()) < latency);
@@ -233,11 +233,11 @@ struct Meter([AtomicU64; METER_SLOTS]);
 
 impl Meter {
     /// A slot has the second in its upper half and the ticks in that second in its lower one.
-    fn tick(&self, second: u64) {
+    fn tick(&self, second: u64, times: u64) {
         let slot = &self.0[second as usize % METER_SLOTS];
         let old = slot.load(Relaxed);
         let ticks = if old >> 32 == second { old & u64::from(u32::MAX) } else { 0 };
-        slot.store(second << 32 | (ticks + 1), Relaxed);
+        slot.store(second << 32 | (ticks + times).min(u64::from(u32::MAX)), Relaxed);
     }
 
     /// Ticks per second in the last whole seconds, or as many as there were.
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn a_rate_is_that_of_the_last_whole_seconds() {
         let meter = Meter::default();
-        let tick = |second, times: u64| (0..times).for_each(|_| meter.tick(second));
+        let tick = |second, times| meter.tick(second, times);
         tick(0, 10);
         assert_eq!(meter.rate(0), 0.0);
         tick(1, 20);

@@ -62,7 +62,14 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let path = path.canonicalize()?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    let mut file = fs::File::create(&temporary)?;
+    // For nobody else's eyes: an address in it may hold a password.
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // Of a run that was cut off.
+    let _ = fs::remove_file(&temporary);
+    let mut file = options.open(&temporary)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     let permissions =
         fs::metadata(&path).and_then(|data| fs::set_permissions(&temporary, data.permissions()));

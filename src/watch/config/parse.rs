@@ -3,7 +3,7 @@
 use super::Config;
 use crate::error::{Error, Result};
 use crate::limits::{CAMERAS_MAX, CONFIG_BYTES_MAX, NAME_BYTES_MAX, ZONES_MAX};
-use crate::watch::Place;
+use crate::watch::{Place, plain};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
@@ -65,9 +65,21 @@ pub(in crate::watch) fn check(config: &Config) -> Result<(), String> {
     if config.cameras.iter().filter(|camera| camera.source == Place::Stdin).count() > 1 {
         return Err("two cameras read standard input".into());
     }
-    let mut cameras = HashSet::new();
+    let mut webhooks = HashSet::new();
+    for webhook in &config.webhooks {
+        if !webhooks.insert(&webhook.url) {
+            return Err("two webhooks have the same address".into());
+        }
+    }
+    let (mut cameras, mut topics) = (HashSet::new(), HashSet::new());
     for camera in &config.cameras {
         let label = camera.label();
+        if config.mqtt.is_some() && !topics.insert(plain(&label)) {
+            let topic = plain(&label);
+            return Err(format!(
+                "two cameras have the MQTT topic '{topic}'; give them names that differ in letters or digits"
+            ));
+        }
         let of_camera = |what: String| format!("camera '{label}': {what}");
         check_name(&label).map_err(of_camera)?;
         if !cameras.insert(label.clone()) {

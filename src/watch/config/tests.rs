@@ -92,6 +92,21 @@ fn numbers_of_cameras_and_places_are_bounded() {
 }
 
 #[test]
+fn what_would_share_a_place_is_refused() {
+    let cameras = |a: &str, b: &str| {
+        let camera =
+            |name: &str, source: &str| format!("[[camera]]\nname = \"{name}\"\nsource = \"{source}\"\n");
+        camera(a, "a.y4m") + &camera(b, "b.y4m")
+    };
+    let (alike, mqtt) = (cameras("front door", "front_door"), "[mqtt]\nurl = \"mqtt://hub\"\n");
+    assert!(parse(&alike, "c.toml".as_ref()).is_ok());
+    assert!(error(&format!("{mqtt}{alike}")).contains("MQTT topic 'front_door'"));
+    assert!(parse(&format!("{mqtt}{}", cameras("front", "back")), "c.toml".as_ref()).is_ok());
+    let webhook = "[[webhook]]\nurl = \"http://a/b\"\n";
+    assert!(error(&format!("{webhook}{webhook}")).contains("two webhooks"));
+}
+
+#[test]
 fn the_nearest_word_is_one_that_is_near() {
     let near = |word| nearest(word, ["person", "car", "dog"].into_iter());
     assert_eq!((near("persons"), near("cars"), near("zebra")), (Some("person"), Some("car"), None));

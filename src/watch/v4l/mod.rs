@@ -210,7 +210,7 @@ impl V4l {
     /// Counts a buffer: its number, from 1.
     fn count(&mut self, buffer: &uapi::Buffer) {
         let first = *self.first.get_or_insert(buffer.sequence);
-        let number = u64::from(buffer.sequence.wrapping_sub(first)) + 1;
+        let number = buffer.sequence.checked_sub(first).map_or(0, |after| u64::from(after) + 1);
         // Drivers that number nothing, or begin anew, go on by one.
         self.last = number.max(self.last + 1);
     }
@@ -264,9 +264,9 @@ fn age(buffer: &uapi::Buffer) -> Duration {
     }
     let now = clock_gettime(ClockId::Monotonic);
     let now = Duration::new(now.tv_sec as u64, now.tv_nsec as u32);
-    let [seconds, micros] = buffer.time;
-    let stamp = Duration::from_secs(seconds as u64) + Duration::from_micros(micros as u64);
-    now.checked_sub(stamp).filter(|age| *age < DEADLINE).unwrap_or_default()
+    let stamp = buffer.time.map(|part| u64::try_from(part).unwrap_or(u64::MAX));
+    let stamp = Duration::from_secs(stamp[0]).checked_add(Duration::from_micros(stamp[1]));
+    stamp.and_then(|stamp| now.checked_sub(stamp)).filter(|age| *age < DEADLINE).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -68,6 +68,9 @@ fn an_address_that_is_none_is_refused() {
     for url in ["", "/hook", "ftp://a/b", "http://", "no address"] {
         assert!(start(url).contains("http://host:port/path"), "{url}: {}", start(url));
     }
+    let said = start("http://user:secret@a/b?key=secret");
+    assert!(said.contains("authorization_file") && !said.contains("secret"), "{said}");
+    assert!(!start("ftp://a/b?key=secret").contains("secret"));
     if !cfg!(feature = "tls") {
         assert!(start("https://a/b").contains("--features tls"));
     }

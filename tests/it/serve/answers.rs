@@ -3,6 +3,7 @@
 use super::scene::{Scene, TOKEN};
 use crate::temp_dir::TempDir;
 use ocellus::serve::{Options, Server};
+use ocellus::watch::board::State;
 use std::io::{BufRead, BufReader, Read, Write};
 
 #[test]
@@ -40,6 +41,12 @@ fn status_detections_and_health_are_those_of_the_board() {
     assert_eq!(scene.get("/api/detections?camera=a+%22b%22", &[]).json()["frame"], 0);
     assert_eq!(scene.get("/api/detections?camera=roof", &[]).status, 404);
     assert_eq!(scene.get("/healthz", &[]).status, 200, "a camera that starts is not ill yet");
+    let other = &scene.board.panels()[1];
+    other.set_state(State::Ended, "");
+    assert_eq!(scene.get("/healthz", &[]).status, 200, "a file has an end");
+    other.set_state(State::Ended, "it broke off");
+    let ill = scene.get("/healthz", &[]);
+    assert!(ill.status == 503 && ill.text().contains("a \"b\""), "{}", ill.text());
     assert_eq!(scene.get("/api", &[]).status, 404);
 }
 
@@ -184,9 +191,11 @@ fn a_browser_logs_in_with_the_token() {
     assert!(page.status == 401 && page.text().contains("action=\"/login\""));
     let login = |token: &str| {
         let body = format!("token={token}");
-        let head = "POST /login HTTP/1.1\r\nHost: any.example\r\nConnection: close\r\n";
+        // Of a page that lets a browser say where it comes from.
+        let head = "POST /login HTTP/1.1\r\nHost: any.example\r\nOrigin: http://any.example\r\nConnection: close\r\n";
         scene.send(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()))
     };
+    assert!(page.head.contains("referrer-policy: same-origin"), "{}", page.head);
     let wrong = login("correct-horse-batterz");
     assert!(wrong.status == 401 && !wrong.head.contains("set-cookie"));
     let right = login(&format!("+{TOKEN}%0A"));
