@@ -1,8 +1,8 @@
 //! Arguments that say which annotated pictures are meant.
 
-use crate::dataset::description::{Description, Unlabelled};
+use crate::dataset::description::Description;
 use crate::dataset::training::TrainingSet;
-use crate::dataset::{Checked, Findings, Format, Source, Whole, read_names};
+use crate::dataset::{Checked, Findings, Format, Source, Unlabelled, Whole, read_names};
 use crate::error::{Error, Result};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};

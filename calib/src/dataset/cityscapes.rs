@@ -5,7 +5,6 @@
 //! names no others, the ten of vehicles, people and objects beside the road that detectors are trained on.
 
 use super::folder::list;
-use super::format::is_polygons;
 use super::stated::{self, Stated};
 use super::{Dataset, Findings, Place, Source, box_fault};
 use crate::error::{Error, Result};
@@ -14,9 +13,15 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
 /// What the names of the label files end with.
-pub(super) const SUFFIX: &str = "_gtFine_polygons.json";
+const SUFFIX: &str = "_gtFine_polygons.json";
 /// What the names of the pictures end with, where the label files have [`SUFFIX`].
 const PICTURE_SUFFIX: &str = "_leftImg8bit.png";
+
+/// Whether a file name is that of Cityscapes' polygons.
+pub(super) fn is_polygons(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(SUFFIX)
+}
 /// What is added to the name of a class where one polygon encloses several objects.
 const GROUP: &str = "group";
 

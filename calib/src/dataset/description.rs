@@ -26,6 +26,7 @@
 
 use super::join::{Checked, read_all};
 use super::read::read_text;
+use super::whole::Unlabelled;
 use super::{Format, check_classes};
 use crate::error::{Error, Result};
 use crate::limits::{REPEAT_MAX, SOURCES_MAX, TEXT_FILE_BYTES_MAX};
@@ -81,17 +82,6 @@ pub struct Part {
     /// What a picture without a label file is.
     #[serde(default)]
     pub unlabelled: Unlabelled,
-}
-
-/// What a picture without a label file is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Unlabelled {
-    /// A fault: the file was lost.
-    #[default]
-    Fault,
-    /// A picture that shows no object.
-    Background,
 }
 
 fn once() -> u32 {

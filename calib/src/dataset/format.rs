@@ -1,5 +1,6 @@
 //! The forms that annotations come in.
 
+use super::cityscapes::is_polygons;
 use crate::error::{Error, Result};
 use crate::limits::IMAGES_MAX;
 use serde::{Deserialize, Serialize};
@@ -49,12 +50,6 @@ impl Format {
 
 /// Most folders that are searched for a city's polygons.
 const FOLDERS_TRIED_MAX: usize = 64;
-
-/// Whether a file name is that of Cityscapes' polygons.
-pub(super) fn is_polygons(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.ends_with(super::cityscapes::SUFFIX)
-}
 
 fn entries(folder: &Path) -> Result<impl Iterator<Item = std::path::PathBuf>> {
     let listed = std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;

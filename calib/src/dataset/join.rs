@@ -1,8 +1,9 @@
 //! Data sets as a description says, checked and joined.
 
 use super::classes::{listed, position, same};
-use super::description::{Description, Part, Unlabelled};
+use super::description::{Description, Part};
 use super::training::{Labelled, Origin, Picture, TrainingSet};
+use super::whole::Unlabelled;
 use super::whole::Whole;
 use super::{Category, Findings, Format, Source};
 use crate::error::{Error, Result};

@@ -29,7 +29,7 @@ pub use names::{parse_names, read_names};
 pub(crate) use picture::has_picture_name;
 pub(crate) use read::{read_bytes, read_text};
 pub use results::{CocoResult, read_results, write_results};
-pub use whole::Whole;
+pub use whole::{Unlabelled, Whole};
 
 use crate::error::{Error, Result};
 use crate::limits::{BOX_COORDINATE_MAX, CLASS_NAME_BYTES_MAX};

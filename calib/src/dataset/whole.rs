@@ -1,9 +1,20 @@
 //! A data set without its faults.
 
 use super::check::{cut, sizes};
-use super::description::Unlabelled;
 use super::{Annotation, Dataset, Findings, Format, Source};
 use crate::error::{Error, Result};
+use serde::Deserialize;
+
+/// What a picture without a label file is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unlabelled {
+    /// A fault: the file was lost.
+    #[default]
+    Fault,
+    /// A picture that shows no object.
+    Background,
+}
 
 /// A data set whose pictures are there and whose boxes lie on them; faults are gone, and noted elsewhere.
 #[derive(Clone, Debug)]
