@@ -1,6 +1,6 @@
 //! A model that finds objects in pictures: engine, preprocessing and decoding in one piece.
 
-use crate::detect::{Anchors, Detection, HeadOptions, Heads, Names, Output, PostProcess};
+use crate::detect::{Anchors, Cell, Detection, HeadOptions, Heads, Names, Output, PostProcess};
 use crate::engine::EngineOptions;
 use crate::engines::{self, Backend, EngineKind, Opened};
 use crate::error::{Error, Result};
@@ -169,19 +169,27 @@ impl Detector {
         let mapping = timed(&mut timing.preprocess, || self.prepare(frame))?;
         timed(&mut timing.inference, || self.backend.run())?;
         timed(&mut timing.postprocess, || {
-            let count = self.outputs();
-            // Heads are a handful; their descriptions live on the stack.
-            let mut outputs = [Output { data: &[], pitch: 0 }; OUTPUTS_MAX];
-            for (i, output) in outputs[..count].iter_mut().enumerate() {
-                *output = self.backend.output(i);
-            }
+            let (outputs, count) = outputs_of(&self.backend);
             self.post.run(&outputs[..count], &mapping, &mut self.found)
         })?;
         Ok((&self.found, timing))
     }
 
-    fn outputs(&self) -> usize {
-        self.backend.output_count().min(OUTPUTS_MAX)
+    /// What the network says of `frame` at every cell whose objectness is above about `least`: what another network
+    /// may learn from.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`], or the network has not YOLOv5's heads.
+    pub fn cells(&mut self, frame: &Frame, least: f32, visit: impl FnMut(Cell)) -> Result<()> {
+        self.prepare(frame)?;
+        self.backend.run()?;
+        let (outputs, count) = outputs_of(&self.backend);
+        self.post.heads.cells(&outputs[..count], least, visit)
+    }
+
+    /// How the outputs of the network are read.
+    pub fn heads(&self) -> &Heads {
+        &self.post.heads
     }
 
     fn prepare(&mut self, frame: &Frame) -> Result<Mapping> {
@@ -203,6 +211,16 @@ impl Detector {
 const LETTERBOXES_MAX: usize = 8;
 /// Most outputs of a network that are decoded.
 const OUTPUTS_MAX: usize = 16;
+
+/// The outputs, and how many they are. Heads are a handful; their descriptions live on the stack.
+fn outputs_of(backend: &Backend) -> ([Output<'_>; OUTPUTS_MAX], usize) {
+    let count = backend.output_count().min(OUTPUTS_MAX);
+    let mut outputs = [Output { data: &[], pitch: 0 }; OUTPUTS_MAX];
+    for (i, output) in outputs[..count].iter_mut().enumerate() {
+        *output = backend.output(i);
+    }
+    (outputs, count)
+}
 
 fn timed<T>(spent: &mut Duration, work: impl FnOnce() -> T) -> T {
     let start = Instant::now();

@@ -6,6 +6,8 @@ mod compare;
 mod convert;
 mod data;
 mod dataset;
+#[cfg(feature = "train")]
+mod distill;
 mod flags;
 mod measuring;
 mod merge;
@@ -27,6 +29,8 @@ pub use data::{DataArgs, PartName};
 pub use dataset::{
     ConvertArgs as DatasetConvertArgs, DatasetArgs, DatasetCommand, PreviewArgs, SplitArgs, StatsArgs,
 };
+#[cfg(feature = "train")]
+pub use distill::DistillArgs;
 pub use flags::{EvalSetArgs, PicturesArgs, RunArgs};
 pub use measuring::AnnotatedArgs;
 pub use merge::MergeArgs;
@@ -141,6 +145,13 @@ pub enum Command {
     #[cfg(feature = "train")]
     #[command(after_long_help = train::EXAMPLES)]
     Train(Box<TrainArgs>),
+    /// Train a detector that also learns from what another one sees.
+    ///
+    /// The teacher sees each picture as the student does, and says of every cell what a label says of few: whether there is
+    /// an object, where and of which class. So it fills in what data sets do not label, too.
+    #[cfg(feature = "train")]
+    #[command(after_long_help = distill::EXAMPLES)]
+    Distill(Box<DistillArgs>),
 }
 
 const EVAL_EXAMPLES: &str = "\
@@ -223,7 +234,9 @@ pub fn run(cli: &Cli, out: &mut dyn Write) -> Result<()> {
         Command::Dataset(args) => dataset::run(args, out),
         Command::Anchors(args) => anchors::run(args, out),
         #[cfg(feature = "train")]
-        Command::Train(args) => train::run(args, out),
+        Command::Train(args) => train::run(args, None, out),
+        #[cfg(feature = "train")]
+        Command::Distill(args) => distill::run(args, out),
     }
 }
 

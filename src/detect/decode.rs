@@ -41,13 +41,7 @@ pub(super) fn decode(
     let sink = Sink { threshold, multi_label, found };
     match &heads.layout {
         Layout::Anchored { scales, encoding } => {
-            for scale in scales {
-                checked(outputs, scale.output, |output| scale_fits(scale, output, row))?;
-            }
-            let numbers = match encoding {
-                Encoding::Logits => Numbers::Logits,
-                Encoding::FromData => recognise(scales, outputs, row),
-            };
+            let numbers = numbers_of(scales, *encoding, outputs, row)?;
             decode_anchored(scales, outputs, row, numbers, sink);
         }
         Layout::FastestDet { output, grid } => {
@@ -148,41 +142,147 @@ impl Sink<'_> {
     }
 }
 
-/// Decodes cell after cell. NaN scores fail their comparison here; [`Candidates::push`] drops NaN boxes.
-fn decode_anchored(scales: &[Scale], outputs: &[Output], row: usize, numbers: Numbers, mut sink: Sink) {
-    let logits = numbers == Numbers::Logits;
-    let activate: fn(f32) -> f32 = if logits { sigmoid } else { |x| x };
-    let limit = |least: f32| if logits { logit(least) - LOGIT_MARGIN } else { least * 0.999 };
-    // No class lifts a score above its objectness, so most cells are done with one comparison.
-    let objectness_limit = limit(sink.threshold);
-    for scale in scales {
+/// A cell of a scale with one of its anchors, and where its numbers lie.
+struct Place<'a> {
+    scale: usize,
+    anchor: usize,
+    /// Index of the cell, row by row.
+    cell: usize,
+    data: &'a [f32],
+    step: usize,
+}
+
+impl Place<'_> {
+    fn column(&self, i: usize) -> f32 {
+        self.data[i * self.step]
+    }
+
+    /// `[x1, y1, x2, y2]` in network pixels.
+    fn bbox(&self, scale: &Scale, numbers: Numbers) -> [f32; 4] {
+        let values = std::array::from_fn(|i| self.column(i));
+        let columns = scale.grid[1];
+        let at = [(self.cell % columns) as f32, (self.cell / columns) as f32];
+        match numbers {
+            Numbers::Pixels => corners(values),
+            _ => anchored_box(
+                values.map(numbers.activate()),
+                at,
+                scale.stride as f32,
+                scale.anchors[self.anchor],
+            ),
+        }
+    }
+}
+
+impl Numbers {
+    fn activate(self) -> fn(f32) -> f32 {
+        if self == Numbers::Logits { sigmoid } else { |x| x }
+    }
+
+    /// What a column has to be above for its activation to be above `least`; a little lower.
+    fn limit(self, least: f32) -> f32 {
+        if self == Numbers::Logits { logit(least) - LOGIT_MARGIN } else { least * 0.999 }
+    }
+}
+
+/// Visits every place with an objectness above about `least`, with that objectness.
+fn above<'a>(
+    scales: &[Scale],
+    outputs: &[Output<'a>],
+    row: usize,
+    numbers: Numbers,
+    least: f32,
+    mut visit: impl FnMut(&Scale, Place<'a>, f32),
+) {
+    let limit = numbers.limit(least);
+    for (index, scale) in scales.iter().enumerate() {
         let output = &outputs[scale.output];
-        let [rows, columns] = scale.grid;
-        for (a, &anchor) in scale.anchors.iter().enumerate() {
-            for p in 0..rows * columns {
+        let cells = scale.grid[0] * scale.grid[1];
+        for anchor in 0..scale.anchors.len() {
+            for cell in 0..cells {
                 let (start, step) = match scale.cells {
-                    Cells::Pixels => (p * output.pitch + a * row, 1),
-                    Cells::Rows(first) => ((first + a * rows * columns + p) * row, 1),
-                    Cells::AnchorsLast => (p * row * output.pitch + a, output.pitch),
+                    Cells::Pixels => (cell * output.pitch + anchor * row, 1),
+                    Cells::Rows(first) => ((first + anchor * cells + cell) * row, 1),
+                    Cells::AnchorsLast => (cell * row * output.pitch + anchor, output.pitch),
                 };
-                let column = |i: usize| output.data[start + i * step];
-                let objectness = column(4);
-                if objectness <= objectness_limit || objectness.is_nan() {
+                let objectness = output.data[start + 4 * step];
+                if objectness <= limit || objectness.is_nan() {
                     continue;
                 }
-                let objectness = activate(objectness);
-                let class_limit = limit(sink.threshold / objectness);
-                let values = std::array::from_fn(column);
-                let at = [(p % columns) as f32, (p / columns) as f32];
-                let bbox = || match numbers {
-                    Numbers::Pixels => corners(values),
-                    _ => anchored_box(values.map(activate), at, scale.stride as f32, anchor),
-                };
-                let classes = (BOX_COLUMNS..row).map(column);
-                sink.offer(bbox, classes, class_limit, |class| objectness * activate(class));
+                let place = Place { scale: index, anchor, cell, data: &output.data[start..], step };
+                visit(scale, place, numbers.activate()(objectness));
             }
         }
     }
+}
+
+/// Decodes cell after cell. NaN scores fail their comparison here; [`Candidates::push`] drops NaN boxes.
+fn decode_anchored(scales: &[Scale], outputs: &[Output], row: usize, numbers: Numbers, mut sink: Sink) {
+    let activate = numbers.activate();
+    let threshold = sink.threshold;
+    // No class lifts a score above its objectness, so most cells are done with one comparison.
+    above(scales, outputs, row, numbers, threshold, |scale, place, objectness| {
+        let class_limit = numbers.limit(threshold / objectness);
+        let classes = (BOX_COLUMNS..row).map(|i| place.column(i));
+        let bbox = || place.bbox(scale, numbers);
+        sink.offer(bbox, classes, class_limit, |class| objectness * activate(class));
+    });
+}
+
+/// What a network with YOLOv5's heads says at one cell with one anchor, before any suppression.
+#[derive(Clone, Copy, Debug)]
+pub struct Cell<'a> {
+    /// Index of the scale, in ascending order of stride.
+    pub scale: usize,
+    /// Index of the anchor.
+    pub anchor: usize,
+    /// Row and column of the cell.
+    pub at: [usize; 2],
+    /// `[x1, y1, x2, y2]` in network pixels.
+    pub bbox: [f32; 4],
+    /// Whether there is an object at all, 0..=1.
+    pub objectness: f32,
+    /// Of which class, if there is one: 0..=1 each.
+    pub classes: &'a [f32],
+}
+
+/// Visits the cells whose objectness is above about `least`; others may be visited too.
+pub(super) fn cells(
+    heads: &Heads,
+    outputs: &[Output],
+    least: f32,
+    mut visit: impl FnMut(Cell),
+) -> Result<()> {
+    let row = BOX_COLUMNS + heads.classes;
+    let Layout::Anchored { scales, encoding } = &heads.layout else {
+        return Err(Error::Usage(format!("only YOLOv5's heads have cells with anchors; this is {heads}")));
+    };
+    let numbers = numbers_of(scales, *encoding, outputs, row)?;
+    let mut classes = Vec::with_capacity(heads.classes);
+    above(scales, outputs, row, numbers, least, |scale, place, objectness| {
+        classes.clear();
+        classes.extend((BOX_COLUMNS..row).map(|i| numbers.activate()(place.column(i))));
+        visit(Cell {
+            scale: place.scale,
+            anchor: place.anchor,
+            at: [place.cell / scale.grid[1], place.cell % scale.grid[1]],
+            bbox: place.bbox(scale, numbers),
+            objectness,
+            classes: &classes,
+        });
+    });
+    Ok(())
+}
+
+/// What the numbers of an anchored head are, once it is sure that they are all there.
+fn numbers_of(scales: &[Scale], encoding: Encoding, outputs: &[Output], row: usize) -> Result<Numbers> {
+    for scale in scales {
+        checked(outputs, scale.output, |output| scale_fits(scale, output, row))?;
+    }
+    Ok(match encoding {
+        Encoding::Logits => Numbers::Logits,
+        Encoding::FromData => recognise(scales, outputs, row),
+    })
 }
 
 /// YOLOv5's box: the centre within one and a half cells, the extents up to four times the anchor's.

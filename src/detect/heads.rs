@@ -1,6 +1,7 @@
 //! What a detector's output tensors mean, decided once from their shapes.
 
 use super::anchors::Anchors;
+use super::decode::{self, Cell, Output};
 use crate::error::{Error, Result};
 use crate::limits::{CLASSES_MAX, INPUT_SIDE_MAX};
 use std::fmt;
@@ -108,6 +109,25 @@ impl Heads {
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.classes
+    }
+
+    /// Rows and columns of cells, and the anchors `[width, height]` in network pixels, of each scale; empty where the
+    /// heads have no anchors.
+    pub fn scales(&self) -> Vec<([usize; 2], &[[f32; 2]])> {
+        match &self.layout {
+            Layout::Anchored { scales, .. } => {
+                scales.iter().map(|s| (s.grid, s.anchors.as_slice())).collect()
+            }
+            Layout::FastestDet { .. } => Vec::new(),
+        }
+    }
+
+    /// Visits what the outputs say at every cell whose objectness is above about `least`, before any suppression.
+    ///
+    /// # Errors
+    /// [`Error::Usage`]: the heads have no anchors, or an output is missing or shorter than the heads say.
+    pub fn cells(&self, outputs: &[Output], least: f32, visit: impl FnMut(Cell)) -> Result<()> {
+        decode::cells(self, outputs, least, visit)
     }
 
     /// Indices of the outputs that are read, ascending; others need not be computed.

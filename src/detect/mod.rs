@@ -13,7 +13,7 @@ mod names;
 mod nms;
 
 pub use anchors::Anchors;
-pub use decode::Output;
+pub use decode::{Cell, Output};
 pub use heads::{HeadOptions, Heads};
 pub use names::Names;
 pub use nms::{Candidate, Candidates};

@@ -5,6 +5,8 @@ use crate::augment::Augment;
 use crate::error::{Error, Result};
 use crate::train::loss::Losses;
 use crate::train::run::{Plan, Run};
+use crate::train::schedule::Optimizer;
+use crate::train::teacher::Lesson;
 use crate::train::trainer::Epoch;
 use clap::Args;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
@@ -33,8 +35,8 @@ data.toml names the classes and the data sets, and how their classes are called:
     map = { Car = \"vehicle\" }
 A class that a data set does not label is not learned from it, and its objects there do no harm.
 
-The folder gets best.onnx, the model of the best epoch, for `calib eval` and `calib quantize`; last.safetensors, from
-which an interrupted run goes on to the same numbers, as long as the data stay what they are; and log.csv. Measured
+The folder gets best.onnx and last.onnx, the models of the best and of the last epoch, for `calib eval` and
+`calib quantize`; last.safetensors, from which an interrupted run goes on to the same numbers, as long as the data stay what they are; and log.csv. Measured
 are the averaged weights on each [[val]] set, as `calib eval` measures. Exit status: 0 done, 1 failed, 2 wrong usage.";
 
 /// Arguments of `calib train`.
@@ -58,9 +60,18 @@ pub struct TrainArgs {
     /// Pictures of a step.
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub batch: usize,
-    /// The highest learning rate, after the first epochs.
-    #[arg(long, value_name = "RATE", default_value_t = 0.01)]
-    pub rate: f64,
+    /// How weights follow from gradients.
+    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
+    pub optimizer: Optimizer,
+    /// The highest learning rate, after the first epochs [default: 0.01, with adamw 0.001].
+    #[arg(long, value_name = "RATE")]
+    pub rate: Option<f64>,
+    /// What objectness weighs in the loss, beside 0.05 for boxes [default: YOLOv5's, (size/640)²].
+    ///
+    /// With small pictures that is little, and a network needs long to learn where something is at all: where runs are
+    /// short, 1 is better.
+    #[arg(long, value_name = "WEIGHT")]
+    pub objectness: Option<f64>,
     /// End after N epochs without a better one; 0: never.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub patience: usize,
@@ -77,15 +88,15 @@ pub struct TrainArgs {
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
     /// Go on with the run in the folder, as it was begun.
-    #[arg(long, conflicts_with_all = ["data", "root", "skip_bad", "model", "size", "epochs", "batch", "rate", "patience", "seed", "weights"])]
+    #[arg(long, conflicts_with_all = ["data", "root", "skip_bad", "model", "size", "epochs", "batch", "optimizer", "rate", "objectness", "patience", "seed", "weights"])]
     pub resume: bool,
 }
 
-/// Trains, and reports each epoch on `out`.
-pub(super) fn run(args: &TrainArgs, out: &mut dyn Write) -> Result<()> {
+/// Trains, with a teacher if there is a lesson, and reports each epoch on `out`.
+pub(super) fn run(args: &TrainArgs, lesson: Option<Lesson>, out: &mut dyn Write) -> Result<()> {
     let mut run = match &args.data {
         Some(data) if !args.resume => {
-            let plan = plan(args, data)?;
+            let plan = Plan { lesson, ..plan(args, data)? };
             let data = plan.read()?;
             Run::begin(plan, data, &args.output, args.weights.as_deref())?
         }
@@ -127,10 +138,13 @@ fn plan(args: &TrainArgs, data: &Path) -> Result<Plan> {
     within("size", Some(args.size), INPUT_SIDE_MIN, INPUT_SIDE_MAX)?;
     within("epochs", Some(args.epochs), 1, usize::MAX)?;
     within("batch", Some(args.batch), 1, BATCH_MAX)?;
-    if !(args.rate > 0.0 && args.rate <= 1.0) {
-        return Err(Error::Usage(format!("--rate {}: must be above 0, to 1", args.rate)));
+    let rate = args.rate.unwrap_or(args.optimizer.rate());
+    if !(rate > 0.0 && rate <= 1.0) {
+        return Err(Error::Usage(format!("--rate {rate}: must be above 0, to 1")));
     }
-    let absolute = |path: &Path| std::path::absolute(path).map_err(|e| Error::io(path, e));
+    if let Some(weight) = args.objectness.filter(|weight| !(*weight >= 0.0 && weight.is_finite())) {
+        return Err(Error::Usage(format!("--objectness {weight}: must be 0 or more")));
+    }
     Ok(Plan {
         data: absolute(data)?,
         root: args.root.as_deref().map(absolute).transpose()?,
@@ -140,10 +154,17 @@ fn plan(args: &TrainArgs, data: &Path) -> Result<Plan> {
         epochs: args.epochs,
         batch: args.batch,
         seed: args.seed,
-        rate: args.rate,
+        optimizer: args.optimizer,
+        rate,
+        objectness: args.objectness,
         patience: args.patience,
         augment: Augment::default(),
+        lesson: None,
     })
+}
+
+pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|e| Error::io(path, e))
 }
 
 fn one_epoch(run: &mut Run, epochs: usize) -> Result<Epoch> {

@@ -3,9 +3,10 @@
 use super::Category;
 use crate::error::{Error, Result};
 use crate::limits::NAMES_LISTED_MAX;
+use serde::{Deserialize, Serialize};
 
 /// One `data class=model class` of a class map.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MapEntry {
     /// Name of a class of the data set.
     pub data: String,

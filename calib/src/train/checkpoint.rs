@@ -15,6 +15,7 @@ const ABOUT: &str = "run";
 const WEIGHTS: &str = "weights/";
 const AVERAGE: &str = "average/";
 const VELOCITY: &str = "velocity/";
+const SQUARE: &str = "square/";
 
 /// What a checkpoint says beside its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,8 +40,10 @@ pub fn write(path: &Path, state: &State, options: serde_json::Value) -> Result<(
     };
     visit(&state.weights, WEIGHTS, &mut add);
     visit(&state.average, AVERAGE, &mut add);
-    for (parameter, velocity) in state.weights.parameters.iter().zip(&state.velocity) {
-        add(format!("{VELOCITY}{}", parameter.name), velocity);
+    for (prefix, all) in [(VELOCITY, &state.velocity), (SQUARE, &state.square)] {
+        for (parameter, values) in state.weights.parameters.iter().zip(all) {
+            add(format!("{prefix}{}", parameter.name), values);
+        }
     }
     let broken = |what: String| Error::bad_data(path, what);
     let views = tensors.iter().map(|(name, bytes)| {
@@ -95,8 +98,10 @@ impl Checkpoint {
         };
         visit_mut(&mut state.weights, WEIGHTS, &mut fill);
         visit_mut(&mut state.average, AVERAGE, &mut fill);
-        for (parameter, velocity) in state.weights.parameters.iter().zip(&mut state.velocity) {
-            fill(format!("{VELOCITY}{}", parameter.name), velocity);
+        for (prefix, all) in [(VELOCITY, &mut state.velocity), (SQUARE, &mut state.square)] {
+            for (parameter, values) in state.weights.parameters.iter().zip(all) {
+                fill(format!("{prefix}{}", parameter.name), values);
+            }
         }
         state.epochs = self.about.epochs;
         state.steps = self.about.steps;

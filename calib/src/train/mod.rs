@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! graph ─Network─► layers + Weights ─┐
-//! loader::Batch ─────────────────────┴► executor::Pass ─► maps ─loss─► gradients ─backward─► sgd ─► Weights
+//! loader::Batch ──┬──────────────────┴► executor::Pass ─► maps ─loss─► gradients ─backward─► sgd ─► Weights
+//!                 └teacher► hints ──────────────────────────┘
 //! Weights ─export─► float Graph ─► judge, write::onnx
 //! ```
 //!
@@ -10,6 +11,7 @@
 //! in it, [`executor`] runs it on burn's tensors, [`export`] puts the numbers back. So whatever the runtime can read
 //! and the executor knows the operators of can be trained, and what was trained can be run.
 
+pub mod adamw;
 pub mod checkpoint;
 pub mod executor;
 pub mod export;
@@ -23,6 +25,7 @@ pub mod sgd;
 pub mod source;
 pub mod state;
 mod tape;
+pub mod teacher;
 pub mod trainer;
 pub mod validation;
 

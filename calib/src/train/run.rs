@@ -1,15 +1,16 @@
 //! A run in a folder: begun, or gone on with after it was interrupted.
 //!
-//! The folder holds `last.safetensors`, from which a run goes on; `best.onnx`, the model with the averaged weights of
-//! the best epoch; and `log.csv`, a row for each epoch.
+//! The folder holds `last.safetensors`, from which a run goes on; `best.onnx` and `last.onnx`, the models with the averaged
+//! weights of the best epoch and of the last one; and `log.csv`, a row for each epoch.
 
 use super::checkpoint::{self, Checkpoint};
 use super::export;
 use super::journal::Journal;
 use super::loss::{Gains, Losses};
-use super::schedule::Schedule;
+use super::schedule::{Optimizer, Schedule};
 use super::source::{Architecture, default_anchors};
 use super::state::State;
+use super::teacher::{Lesson, Teacher};
 use super::trainer::{Epoch, Trainer};
 use super::validation::validations;
 use crate::augment::Augment;
@@ -28,6 +29,7 @@ use std::time::Instant;
 /// Names in the folder of a run.
 const CHECKPOINT: &str = "last.safetensors";
 const BEST: &str = "best.onnx";
+const LAST: &str = "last.onnx";
 const JOURNAL: &str = "log.csv";
 /// How much larger the second size is at which a network is written, so that its file takes any size.
 const OTHER_SIZE: usize = 64;
@@ -51,12 +53,18 @@ pub struct Plan {
     pub batch: usize,
     /// What weights, order and changes of pictures follow from.
     pub seed: u64,
+    /// What is done with gradients.
+    pub optimizer: Optimizer,
     /// The highest learning rate.
     pub rate: f64,
+    /// What objectness weighs in the loss; `None`: as YOLOv5 weighs it for pictures of this size.
+    pub objectness: Option<f64>,
     /// The run ends after so many epochs without a better one; 0: never.
     pub patience: usize,
     /// How pictures are changed.
     pub augment: Augment,
+    /// Who teaches.
+    pub lesson: Option<Lesson>,
 }
 
 impl Plan {
@@ -140,9 +148,17 @@ impl Run {
         let architecture = Architecture { name: plan.model.clone(), classes: names.len(), seed: plan.seed };
         let (network, weights) = architecture.network(plan.size)?;
         let levels = network.graph.outputs.len();
-        let anchors = default_anchors(levels, plan.size).ok_or_else(|| {
-            Error::Usage(format!("the network has {levels} outputs; anchors are known for 3 and 4"))
-        })?;
+        let teacher = plan.lesson.as_ref();
+        let teacher = teacher.map(|lesson| Teacher::open(lesson, plan.size, &names, cores())).transpose()?;
+        let anchors = match &teacher {
+            Some(teacher) => teacher.anchors_for(&network.graph)?,
+            None => default_anchors(levels, plan.size).ok_or_else(|| {
+                Error::Usage(format!("the network has {levels} outputs; anchors are known for 3 and 4"))
+            })?,
+        };
+        let own = Gains::of(plan.size, names.len());
+        let hints = plan.lesson.as_ref().map_or(own.hints, |lesson| lesson.weight);
+        let gains = Gains { hints, objectness: plan.objectness.unwrap_or(own.objectness), ..own };
         let options = loader::Options {
             size: plan.size,
             batch: plan.batch,
@@ -155,15 +171,16 @@ impl Run {
             return Err(Error::Usage("the data have no pictures to measure on".to_owned()));
         }
         let loader = Loader::new(data.train, options)?;
-        let schedule =
-            Schedule { epochs: plan.epochs, steps: loader.batches(), batch: plan.batch, rate: plan.rate };
+        let Plan { optimizer, epochs, batch, rate, .. } = plan;
+        let schedule = Schedule { optimizer, epochs, steps: loader.batches(), batch, rate };
         let sets: Vec<&str> = validations.iter().map(|set| set.name.as_str()).collect();
         let journal = Journal::new(folder.join(JOURNAL), &sets);
         let trainer = Trainer {
             network,
             anchors,
-            gains: Gains::of(plan.size, names.len()),
+            gains,
             names,
+            teacher,
             loader,
             augment: plan.augment.clone(),
             schedule,
@@ -225,16 +242,14 @@ impl Run {
         let losses = self.trainer.epoch(&mut self.state, stepped)?;
         let epoch = self.trainer.measure(&mut self.state, losses, looked)?;
         // The checkpoint comes last: until it is there, the epoch has not been, and is made again.
-        if epoch.best {
-            self.write_best()?;
-        }
+        self.write_model(epoch.best)?;
         self.journal.add(&epoch, start.elapsed())?;
         let plan = serde_json::to_value(&self.plan).map_err(|e| Error::Usage(e.to_string()))?;
         checkpoint::write(&self.folder.join(CHECKPOINT), &self.state, plan)?;
         Ok(epoch)
     }
 
-    fn write_best(&self) -> Result<()> {
+    fn write_model(&self, best: bool) -> Result<()> {
         let model = self.trainer.model(&self.state)?;
         let size = self.plan.size;
         let larger = size + OTHER_SIZE <= INPUT_SIDE_MAX;
@@ -242,6 +257,11 @@ impl Run {
             self.architecture.network(if larger { size + OTHER_SIZE } else { size - OTHER_SIZE })?;
         let other = export::graph(&other, &self.state.average)?;
         let options = OnnxOptions { metadata: &model.metadata, other_size: Some(&other) };
-        save(&[(&self.best_model(), &onnx(&model.graph, &options)?)])
+        let bytes = onnx(&model.graph, &options)?;
+        let (best_model, last) = (self.best_model(), self.folder.join(LAST));
+        match best {
+            true => save(&[(&best_model, &bytes), (&last, &bytes)]),
+            false => save(&[(&last, &bytes)]),
+        }
     }
 }

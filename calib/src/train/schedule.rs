@@ -1,6 +1,7 @@
 //! Learning rates over a run: up from nothing in a few epochs, then down along a cosine.
 
 use super::sgd::Rates;
+use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
 /// Epochs of warming up, and how many steps they are at least; YOLOv5's.
@@ -16,9 +17,33 @@ const RATE_END: f64 = 0.01;
 const DECAY: f64 = 5e-4;
 const PICTURES: f64 = 64.0;
 
+/// How the weights follow from gradients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// Gradient descent with Nesterov's momentum.
+    #[default]
+    Sgd,
+    /// AdamW: for short runs.
+    #[value(name = "adamw")]
+    AdamW,
+}
+
+impl Optimizer {
+    /// The highest learning rate where the caller does not say: YOLOv5's.
+    pub fn rate(self) -> f64 {
+        match self {
+            Optimizer::Sgd => 0.01,
+            Optimizer::AdamW => 0.001,
+        }
+    }
+}
+
 /// A run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
+    /// What is done with gradients.
+    pub optimizer: Optimizer,
     /// Its epochs.
     pub epochs: usize,
     /// Steps of an epoch.
@@ -40,11 +65,14 @@ impl Schedule {
         let done = (epoch * self.steps + step) as f64;
         let warmth = (done / warm.max(1.0)).min(1.0);
         let between = |from: f64, to: f64| (from + (to - from) * warmth) as f32;
-        Rates {
-            weights: between(0.0, rate),
-            bias: between(BIAS_START, rate),
-            momentum: between(MOMENTUM_START, MOMENTUM),
-            decay: (DECAY * self.batch as f64 / PICTURES) as f32,
+        let decay = DECAY * self.batch as f64 / PICTURES;
+        let (weights, momentum) = (between(0.0, rate), between(MOMENTUM_START, MOMENTUM));
+        match self.optimizer {
+            Optimizer::Sgd => {
+                Rates { weights, bias: between(BIAS_START, rate), momentum, decay: decay as f32 }
+            }
+            // Its decay does not pass through the gradients, whose size it evens out.
+            Optimizer::AdamW => Rates { weights, bias: weights, momentum, decay: DECAY as f32 },
         }
     }
 }
@@ -55,7 +83,7 @@ mod tests {
 
     #[test]
     fn rates_rise_and_fall() {
-        let schedule = Schedule { epochs: 100, steps: 50, batch: 16, rate: 0.01 };
+        let schedule = Schedule { optimizer: Optimizer::Sgd, epochs: 100, steps: 50, batch: 16, rate: 0.01 };
         let first = schedule.rates(0, 0);
         assert_eq!((first.weights, first.bias, first.momentum), (0.0, 0.1, 0.8));
         let warm = schedule.rates(3, 0);

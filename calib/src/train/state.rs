@@ -18,8 +18,10 @@ pub struct State {
     pub weights: Weights,
     /// Their moving average: what is measured and kept.
     pub average: Weights,
-    /// Last step of each parameter.
+    /// Last step of each parameter; with AdamW, mean gradients.
     pub velocity: Vec<Vec<f32>>,
+    /// With AdamW, mean squares of gradients; else zeros.
+    pub square: Vec<Vec<f32>>,
     /// Epochs that are done.
     pub epochs: usize,
     /// Steps that are done.
@@ -31,8 +33,16 @@ pub struct State {
 impl State {
     /// The start of a run.
     pub fn new(weights: Weights) -> Self {
-        let velocity = weights.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
-        State { average: weights.clone(), weights, velocity, epochs: 0, steps: 0, best: None }
+        let zeros: Vec<_> = weights.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
+        State {
+            average: weights.clone(),
+            weights,
+            velocity: zeros.clone(),
+            square: zeros,
+            epochs: 0,
+            steps: 0,
+            best: None,
+        }
     }
 }
 

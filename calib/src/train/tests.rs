@@ -4,7 +4,7 @@ use super::checkpoint::{self, Checkpoint};
 use super::executor::Pass;
 use super::loss::Gains;
 use super::network::Running;
-use super::schedule::Schedule;
+use super::schedule::{Optimizer, Schedule};
 use super::source::{Architecture, default_anchors};
 use super::state::State;
 use super::trainer::Trainer;
@@ -77,7 +77,14 @@ fn trainer(set: TrainingSet, size: usize, epochs: usize) -> (Trainer, State) {
         network,
         anchors: default_anchors(3, size).unwrap(),
         augment: plain,
-        schedule: Schedule { epochs, steps: loader.batches(), batch: 8, rate: 0.03 },
+        teacher: None,
+        schedule: Schedule {
+            optimizer: Optimizer::Sgd,
+            epochs,
+            steps: loader.batches(),
+            batch: 8,
+            rate: 0.03,
+        },
         gains: Gains::of(size, names.len()),
         names,
         loader,
@@ -182,11 +189,11 @@ fn step_time() {
         // User and system time, in hundredths of a second.
         (ticks(13).unwrap_or(0.0) + ticks(14).unwrap_or(0.0)) / 100.0
     };
-    trainer.step(&mut state, &batch, 0);
+    trainer.step(&mut state, &batch, 0).unwrap();
     let (start, wall) = (cpu(), std::time::Instant::now());
     let steps = 20;
     for _ in 0..steps {
-        trainer.step(&mut state, &batch, 0);
+        trainer.step(&mut state, &batch, 0).unwrap();
     }
     let each = 1e3 / (steps * batch.len()) as f64;
     println!(

@@ -1,12 +1,14 @@
 //! A run: epochs of steps, each followed by a measurement.
 
+use super::adamw;
 use super::executor::Pass;
 use super::export;
 use super::loss::{Anchors, Gains, Losses, loss};
 use super::network::Network;
-use super::schedule::Schedule;
+use super::schedule::{Optimizer, Schedule};
 use super::sgd;
 use super::state::{Best, State};
+use super::teacher::Teacher;
 use super::validation::{Score, Validation};
 use crate::augment::Augment;
 use crate::error::{Error, Result};
@@ -24,6 +26,8 @@ pub struct Trainer {
     pub names: Vec<String>,
     /// Anchors of each output.
     pub anchors: Vec<Anchors>,
+    /// Who says what labels do not.
+    pub teacher: Option<Teacher>,
     /// Where the batches come from.
     pub loader: Loader,
     /// How pictures are changed in most epochs.
@@ -62,17 +66,25 @@ impl Epoch {
 
 impl Trainer {
     /// One step with a batch; returns the losses.
-    pub fn step(&self, state: &mut State, batch: &Batch, step: usize) -> Losses {
+    ///
+    /// # Errors
+    /// The teacher cannot run.
+    pub fn step(&self, state: &mut State, batch: &Batch, step: usize) -> Result<Losses> {
+        let hints = self.teacher.as_ref().map(|teacher| teacher.hints(batch)).transpose()?;
         let pass = Pass::new(&self.network, &state.weights, &batch.images);
         let statistics = pass.statistics();
-        let (losses, gradients) = loss(&pass.maps(), batch, &self.anchors, self.gains);
+        let (losses, gradients) = loss(&pass.maps(), batch, hints.as_ref(), &self.anchors, self.gains);
         let gradients = pass.backward(gradients);
         let rates = self.schedule.rates(state.epochs, step);
-        sgd::step(&mut state.weights, &mut state.velocity, &gradients, rates);
-        sgd::follow(&self.network, &mut state.weights, &statistics);
         state.steps += 1;
+        let State { weights, velocity, square, steps, .. } = state;
+        match self.schedule.optimizer {
+            Optimizer::Sgd => sgd::step(weights, velocity, &gradients, rates),
+            Optimizer::AdamW => adamw::step(weights, velocity, square, &gradients, rates, *steps),
+        }
+        sgd::follow(&self.network, &mut state.weights, &statistics);
         sgd::average(&mut state.average, &state.weights, state.steps);
-        losses
+        Ok(losses)
     }
 
     /// The next epoch, without a measurement; `progress` is told the losses of each step. Returns their means.
@@ -88,7 +100,7 @@ impl Trainer {
         };
         let mut sum = Losses::default();
         for (step, batch) in self.loader.epoch_with(epoch as u64, augment)?.enumerate() {
-            let losses = self.step(state, &batch?, step);
+            let losses = self.step(state, &batch?, step)?;
             if !losses.sum().is_finite() {
                 return Err(Error::Unmet(format!(
                     "epoch {}, step {}: the loss is no longer a number; try a lower --rate",

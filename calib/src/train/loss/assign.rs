@@ -7,9 +7,7 @@ use crate::train::kernels::Extent;
 
 /// A cell with an anchor that is to find a box.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Match {
-    /// Index of the target.
-    pub target: usize,
+pub(super) struct Match<'a> {
     pub image: usize,
     pub anchor: usize,
     pub row: usize,
@@ -18,14 +16,41 @@ pub(super) struct Match {
     pub bbox: [f64; 4],
     /// The anchor in cells.
     pub sides: [f64; 2],
+    /// How much it counts.
+    pub weight: f64,
+    pub truth: Truth<'a>,
+}
+
+/// What is to be found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Truth<'a> {
+    /// An object of this class.
+    Label(u32),
+    /// What a teacher sees.
+    Hint { score: f64, classes: &'a [f64] },
+}
+
+impl Truth<'_> {
+    /// How likely the object is of a class.
+    pub fn class(&self, class: usize) -> f64 {
+        match self {
+            Truth::Label(label) => f64::from(u8::from(*label as usize == class)),
+            Truth::Hint { classes, .. } => classes[class],
+        }
+    }
 }
 
 /// The matches of a map: for each box the cell that its middle is in and the two nearest neighbours, with each anchor
 /// of about its sides.
-pub(super) fn matches(targets: &[Target], extent: Extent, anchors: &Anchors, stride: [f32; 2]) -> Vec<Match> {
+pub(super) fn matches<'a>(
+    targets: &[Target],
+    extent: Extent,
+    anchors: &Anchors,
+    stride: [f32; 2],
+) -> Vec<Match<'a>> {
     let cells = [extent.columns as f32, extent.rows as f32];
     let mut found = Vec::new();
-    for (target, at) in targets.iter().enumerate() {
+    for at in targets {
         let [x, y, width, height] = at.region.bbox;
         let (middle, sides) = ([x * cells[0], y * cells[1]], [width * cells[0], height * cells[1]]);
         for (anchor, pixels) in anchors.iter().enumerate() {
@@ -41,13 +66,14 @@ pub(super) fn matches(targets: &[Target], extent: Extent, anchors: &Anchors, str
                 let column = ((middle[0] + right).floor()).clamp(0.0, cells[0] - 1.0);
                 let row = ((middle[1] + down).floor()).clamp(0.0, cells[1] - 1.0);
                 found.push(Match {
-                    target,
                     image: at.region.image as usize,
                     anchor,
                     row: row as usize,
                     column: column as usize,
                     bbox: [middle[0] - column, middle[1] - row, sides[0], sides[1]].map(f64::from),
                     sides: anchor_sides.map(f64::from),
+                    weight: 1.0,
+                    truth: Truth::Label(at.class),
                 });
             }
         }

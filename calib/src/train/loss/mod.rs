@@ -2,18 +2,21 @@
 //!
 //! Data sets differ in what they label. Where a picture's set does not label a class, nothing is learned of that class
 //! from its boxes; and a cell without a box counts as empty only as far as the network does not see one of the
-//! unlabelled classes there.
+//! unlabelled classes there. Where there is a teacher, its [`Hints`] say what is in such cells.
 
 mod assign;
 mod dual;
+mod hints;
 mod overlap;
 #[cfg(test)]
 mod tests;
 
 use super::executor::Map;
 use crate::loader::{Batch, Region};
-use assign::{Match, matches};
+use assign::{Match, Truth, matches};
 use dual::Dual;
+use hints::hinted;
+pub use hints::{Hint, Hints};
 use overlap::complete_iou;
 use std::ops::AddAssign;
 
@@ -34,13 +37,15 @@ pub struct Gains {
     pub objectness: f64,
     /// Classes.
     pub classes: f64,
+    /// A teacher's hints, in parts of a label.
+    pub hints: f64,
 }
 
 impl Gains {
     /// YOLOv5's for pictures of `size` pixels.
     pub fn of(size: usize, classes: usize) -> Self {
         let area = (size as f64 / 640.0).powi(2);
-        Gains { boxes: 0.05, objectness: area, classes: 0.5 * classes as f64 / 80.0 }
+        Gains { boxes: 0.05, objectness: area, classes: 0.5 * classes as f64 / 80.0, hints: 1.0 }
     }
 }
 
@@ -77,14 +82,22 @@ impl AddAssign for Losses {
 
 /// The loss of a batch, and the gradients of `losses.sum() · pictures` by the maps.
 ///
-/// `maps` are the raw outputs `[anchors · (5 + classes), N, h, w]`, one for each element of `anchors`.
-pub fn loss(maps: &[Map], batch: &Batch, anchors: &[Anchors], gains: Gains) -> (Losses, Vec<Vec<f32>>) {
+/// `maps` are the raw outputs `[anchors · (5 + classes), N, h, w]`, one for each element of `anchors`, and of `hints` if
+/// there is a teacher.
+pub fn loss(
+    maps: &[Map],
+    batch: &Batch,
+    hints: Option<&Hints>,
+    anchors: &[Anchors],
+    gains: Gains,
+) -> (Losses, Vec<Vec<f32>>) {
     let mut losses = Losses::default();
     let mut gradients = Vec::with_capacity(maps.len());
     for (level, (map, anchors)) in maps.iter().zip(anchors).enumerate() {
         let mut head = Head::new(map, anchors, batch);
         let objectness = gains.objectness * BALANCE.get(level).unwrap_or(&BALANCE[2]);
-        losses += head.add(anchors, Gains { objectness, ..gains });
+        losses +=
+            head.add(anchors, hints.map(|hints| hints[level].as_slice()), Gains { objectness, ..gains });
         gradients.push(head.gradient);
     }
     (losses, gradients)
@@ -115,16 +128,28 @@ impl<'a> Head<'a> {
         f64::from(self.map.values[at])
     }
 
-    fn add(&mut self, anchors: &Anchors, gains: Gains) -> Losses {
+    fn add(&mut self, anchors: &Anchors, hints: Option<&[Hint]>, gains: Gains) -> Losses {
         let extent = self.map.extent;
         let stride =
             [self.batch.size as f32 / extent.columns as f32, self.batch.size as f32 / extent.rows as f32];
-        let matches = matches(&self.batch.targets, extent, anchors, stride);
-        // How well each cell's anchor finds its box; the best where it has several.
+        // How well each cell's anchor finds its box, the best where it has several; and how much that counts.
         let mut wanted = vec![None; extent.images * anchors.len() * extent.plane()];
-        let boxes = self.add_boxes(&matches, gains.boxes, &mut wanted, anchors.len());
+        let mut matches = matches(&self.batch.targets, extent, anchors, stride);
+        let place = |m: &Match| {
+            (m.image * anchors.len() + m.anchor) * extent.plane() + m.row * extent.columns + m.column
+        };
+        matches.iter().for_each(|m| wanted[place(m)] = Some((0.0, 1.0)));
+        let hinted = hinted(hints.unwrap_or_default(), extent, anchors, stride, gains.hints);
+        matches.extend(hinted.filter(|m| wanted[place(m)].is_none()));
+        let boxes = self.add_boxes(&matches, gains.boxes, |m, iou| {
+            let wanted: &mut Option<(f64, f64)> = &mut wanted[place(m)];
+            *wanted = match m.truth {
+                Truth::Label(_) => wanted.map(|(best, weight)| (best.max(iou), weight)),
+                Truth::Hint { score, .. } => Some((score, gains.hints)),
+            };
+        });
         let classes = self.add_classes(&matches, gains.classes);
-        let objectness = self.add_objectness(&wanted, gains.objectness, anchors.len());
+        let objectness = self.add_objectness(&wanted, gains.objectness, anchors.len(), hints.is_some());
         Losses { boxes, objectness, classes }
     }
 
@@ -132,23 +157,24 @@ impl<'a> Head<'a> {
         gain * self.map.extent.images as f64 / count
     }
 
-    fn add_boxes(&mut self, matches: &[Match], gain: f64, wanted: &mut [Option<f64>], anchors: usize) -> f64 {
+    /// Tells `found` how well each match's box is found.
+    fn add_boxes(&mut self, matches: &[Match], gain: f64, mut found: impl FnMut(&Match, f64)) -> f64 {
         let extent = self.map.extent;
-        let scale = self.scale(gain, matches.len() as f64);
+        let count: f64 = matches.iter().map(|m| m.weight).sum();
+        let scale = self.scale(gain, count);
         let mut sum = 0.0;
         for m in matches {
             let cell = m.row * extent.columns + m.column;
             let logits = std::array::from_fn(|k| self.logit(self.at(m.image, m.anchor, cell, k)));
             let iou = complete_iou(decoded(logits, m.sides), m.bbox);
-            sum += 1.0 - iou.value;
+            sum += m.weight * (1.0 - iou.value);
             for k in 0..4 {
                 let at = self.at(m.image, m.anchor, cell, k);
-                self.gradient[at] -= (iou.slopes[k] * scale) as f32;
+                self.gradient[at] -= (iou.slopes[k] * m.weight * scale) as f32;
             }
-            let best = &mut wanted[(m.image * anchors + m.anchor) * extent.plane() + cell];
-            *best = Some(best.unwrap_or(0.0f64).max(iou.value));
+            found(m, iou.value);
         }
-        if matches.is_empty() { 0.0 } else { gain * sum / matches.len() as f64 }
+        if count > 0.0 { gain * sum / count } else { 0.0 }
     }
 
     /// Whether a picture's data set labels a class.
@@ -161,43 +187,54 @@ impl<'a> Head<'a> {
         if self.classes < 2 {
             return 0.0;
         }
-        let counted = |m: &Match| (0..self.classes).filter(|&class| self.known(m.image, class)).count();
-        let count: usize = matches.iter().map(counted).sum();
-        if count == 0 {
+        // A teacher knows all classes.
+        let known = |head: &Self, m: &Match| -> Vec<usize> {
+            let hint = matches!(m.truth, Truth::Hint { .. });
+            (0..head.classes).filter(|&class| hint || head.known(m.image, class)).collect()
+        };
+        let count: f64 = matches.iter().map(|m| m.weight * known(self, m).len() as f64).sum();
+        if count <= 0.0 {
             return 0.0;
         }
-        let scale = self.scale(gain, count as f64);
+        let scale = self.scale(gain, count);
         let mut sum = 0.0;
         for m in matches {
             let cell = m.row * self.map.extent.columns + m.column;
-            for class in (0..self.classes).filter(|&class| self.known(m.image, class)).collect::<Vec<_>>() {
+            for class in known(self, m) {
                 let at = self.at(m.image, m.anchor, cell, BOX + class);
-                let truth = f64::from(u8::from(self.batch.targets[m.target].class as usize == class));
-                let (entropy, slope) = cross_entropy(self.logit(at), truth);
-                sum += entropy;
-                self.gradient[at] += (slope * scale) as f32;
+                let (entropy, slope) = cross_entropy(self.logit(at), m.truth.class(class));
+                sum += m.weight * entropy;
+                self.gradient[at] += (slope * m.weight * scale) as f32;
             }
         }
-        gain * sum / count as f64
+        gain * sum / count
     }
 
-    fn add_objectness(&mut self, wanted: &[Option<f64>], gain: f64, anchors: usize) -> f64 {
+    fn add_objectness(
+        &mut self,
+        wanted: &[Option<(f64, f64)>],
+        gain: f64,
+        anchors: usize,
+        has_teacher: bool,
+    ) -> f64 {
         let extent = self.map.extent;
         let scale = self.scale(gain, wanted.len() as f64);
         let mut sum = 0.0;
         let places = (0..extent.images).flat_map(|image| (0..anchors).map(move |anchor| (image, anchor)));
         for ((image, anchor), wanted) in places.zip(wanted.chunks(extent.plane())) {
-            let unknown: Vec<usize> = (0..self.classes).filter(|&class| !self.known(image, class)).collect();
+            // A teacher has said where it sees what is not labelled.
+            let unknown: Vec<usize> =
+                (0..self.classes).filter(|&class| !has_teacher && !self.known(image, class)).collect();
             let ignored: Vec<&Region> =
                 self.batch.ignored.iter().filter(|region| region.image as usize == image).collect();
             for (cell, wanted) in wanted.iter().enumerate() {
                 let weight = match wanted {
-                    Some(_) => 1.0,
+                    Some((_, weight)) => *weight,
                     None if ignored.iter().any(|region| self.inside(cell, region)) => continue,
                     None => self.emptiness(image, anchor, cell, &unknown),
                 };
                 let at = self.at(image, anchor, cell, 4);
-                let (entropy, slope) = cross_entropy(self.logit(at), wanted.unwrap_or(0.0));
+                let (entropy, slope) = cross_entropy(self.logit(at), wanted.map_or(0.0, |(aim, _)| aim));
                 sum += weight * entropy;
                 self.gradient[at] += (weight * slope * scale) as f32;
             }

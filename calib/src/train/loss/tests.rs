@@ -51,7 +51,7 @@ fn batch() -> Batch {
 
 #[test]
 fn losses_are_those_of_yolov5() {
-    let (losses, _) = loss(&maps(), &batch(), &anchors(), Gains::of(SIZE, 2));
+    let (losses, _) = loss(&maps(), &batch(), None, &anchors(), Gains::of(SIZE, 2));
     for (ours, theirs) in
         [(losses.boxes, 0.145356154), (losses.objectness, 0.044194227), (losses.classes, 0.030375108)]
     {
@@ -60,10 +60,10 @@ fn losses_are_those_of_yolov5() {
 }
 
 /// The loss times the number of pictures, with one logit moved.
-fn moved(level: usize, at: usize, by: f32, batch: &Batch, gains: Gains) -> f64 {
+fn moved(level: usize, at: usize, by: f32, batch: &Batch, hints: Option<&Hints>, gains: Gains) -> f64 {
     let mut maps = maps();
     maps[level].values[at] += by;
-    2.0 * loss(&maps, batch, &anchors(), gains).0.sum()
+    2.0 * loss(&maps, batch, hints, &anchors(), gains).0.sum()
 }
 
 /// Map, place in the reference's order, and gradient of the loss of boxes; the reference takes differences.
@@ -102,7 +102,7 @@ const BOX_GRADIENTS: [(usize, usize, f64); 28] = [
 #[test]
 fn gradients_of_boxes_are_those_of_yolov5() {
     let gains = Gains { objectness: 0.0, classes: 0.0, ..Gains::of(SIZE, 2) };
-    let (_, gradients) = loss(&maps(), &batch(), &anchors(), gains);
+    let (_, gradients) = loss(&maps(), &batch(), None, &anchors(), gains);
     for (level, at, expected) in BOX_GRADIENTS {
         let extent = maps()[level].extent;
         let (k, place) = (at % 7, at / 7);
@@ -120,7 +120,7 @@ fn gradients_are_those_of_differences() {
     for mut batch in [batch(), Batch { known: vec![true, false, true, true], ..batch() }] {
         batch.ignored.push(Region { image: 1, bbox: [0.2, 0.2, 0.3, 0.3] });
         let complete = batch.known.iter().all(|known| *known);
-        let (_, gradients) = loss(&maps(), &batch, &anchors(), gains);
+        let (_, gradients) = loss(&maps(), &batch, None, &anchors(), gains);
         for (level, map) in maps().iter().enumerate() {
             for at in (0..map.values.len()).step_by(if level == 0 { 5 } else { 1 }) {
                 let number = at / map.extent.channel() % 7;
@@ -128,8 +128,8 @@ fn gradients_are_those_of_differences() {
                 if number < 4 || number >= BOX && !complete {
                     continue;
                 }
-                let high = moved(level, at, 1e-2, &batch, gains);
-                let difference = (high - moved(level, at, -1e-2, &batch, gains)) / f64::from(2e-2f32);
+                let high = moved(level, at, 1e-2, &batch, None, gains);
+                let difference = (high - moved(level, at, -1e-2, &batch, None, gains)) / f64::from(2e-2f32);
                 let exact = f64::from(gradients[level][at]);
                 assert!(
                     (difference - exact).abs() < 2e-6 + 1e-3 * exact.abs(),
@@ -160,8 +160,8 @@ fn decoded_boxes_and_their_slopes() {
 #[test]
 fn unlabelled_classes_are_left_alone() {
     let labelled = Batch { known: vec![true, false, true, true], ..batch() };
-    let (_, gradients) = loss(&maps(), &labelled, &anchors(), Gains::of(SIZE, 2));
-    let (_, complete) = loss(&maps(), &batch(), &anchors(), Gains::of(SIZE, 2));
+    let (_, gradients) = loss(&maps(), &labelled, None, &anchors(), Gains::of(SIZE, 2));
+    let (_, complete) = loss(&maps(), &batch(), None, &anchors(), Gains::of(SIZE, 2));
     let extent = maps()[0].extent;
     for (channel, image) in (0..21).flat_map(|channel| [(channel, 0), (channel, 1)]) {
         let part = |gradients: &[Vec<f32>]| -> f32 {
@@ -176,4 +176,55 @@ fn unlabelled_classes_are_left_alone() {
             _ => {}
         }
     }
+}
+
+/// Hints in every second cell of the coarsest map, one of them where a label is.
+fn hints() -> Hints {
+    let hint = |i: usize| Hint {
+        image: i % 2,
+        anchor: i % 3,
+        at: [i / 2 % 2, i % 2],
+        bbox: [3.0 + i as f32, 5.0, 40.0 + i as f32, 60.0 - i as f32],
+        score: 0.1 + 0.15 * i as f64,
+        classes: vec![1.0, 0.2 * i as f64],
+    };
+    vec![Vec::new(), Vec::new(), (0..5).map(hint).collect()]
+}
+
+#[test]
+fn gradients_of_hints_are_those_of_differences() {
+    let gains = Gains { hints: 0.7, ..Gains::of(SIZE, 2) };
+    let (batch, hints) = (Batch { targets: Vec::new(), ..batch() }, hints());
+    let (losses, gradients) = loss(&maps(), &batch, Some(&hints), &anchors(), gains);
+    assert!(losses.boxes > 0.0 && losses.classes > 0.0);
+    for at in 0..maps()[2].values.len() {
+        let high = moved(2, at, 1e-3, &batch, Some(&hints), gains);
+        let difference = (high - moved(2, at, -1e-3, &batch, Some(&hints), gains)) / f64::from(2e-3f32);
+        let exact = f64::from(gradients[2][at]);
+        // The weight of the shape in complete IoU is a constant to its slopes, as in YOLOv5.
+        let number = at / maps()[2].extent.channel() % 7;
+        let tolerance = if number < 4 { 0.1 } else { 1e-3 };
+        assert!((difference - exact).abs() < 5e-6 + tolerance * exact.abs(), "{at}: {difference} {exact}");
+    }
+}
+
+/// Where a label asks for something, a teacher is not heard.
+#[test]
+fn labels_come_before_hints() {
+    let (batch, gains) = (batch(), Gains::of(SIZE, 2));
+    let anchors = anchors();
+    let extent = maps()[2].extent;
+    let labelled = assign::matches(&batch.targets, extent, &anchors[2], [32.0; 2]);
+    let hint = |m: &Match| Hint {
+        image: m.image,
+        anchor: m.anchor,
+        at: [m.row, m.column],
+        bbox: [0.0, 0.0, 9.0, 9.0],
+        score: 0.9,
+        classes: vec![0.5, 1.0],
+    };
+    let hints = vec![Vec::new(), Vec::new(), labelled.iter().map(hint).collect()];
+    assert!(!hints[2].is_empty());
+    let without = loss(&maps(), &batch, None, &anchors, gains);
+    assert_eq!(loss(&maps(), &batch, Some(&hints), &anchors, gains), without);
 }

@@ -1,0 +1,165 @@
+//! A detector that another one learns from: what it says of the pictures of a batch, in the classes of the student.
+
+use super::loss::{Anchors, BOX, Hint, Hints};
+use crate::dataset::classes::{MapEntry, listed, position};
+use crate::error::{Error, Result};
+use crate::loader::Batch;
+use crate::share::share;
+use ocellus::detect::Cell;
+use ocellus::graph::Graph;
+use ocellus::image::Frame;
+use ocellus::{Detector, DetectorOptions};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+/// What a teacher is less sure of says nothing.
+const LEAST_SCORE: f32 = 0.01;
+
+/// Who teaches, and how much.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lesson {
+    /// The teacher's file, of any format that the runtime reads.
+    pub model: PathBuf,
+    /// Which of its classes is which of the student's; others are the same if they have the same name.
+    pub map: Vec<MapEntry>,
+    /// How much what it says counts, in parts of a label.
+    pub weight: f64,
+}
+
+/// A detector with YOLOv5's heads at the size of the student.
+pub struct Teacher {
+    /// One for each thread that asks at the same time.
+    detectors: Mutex<Vec<Detector>>,
+    /// For each of its classes the student's.
+    classes: Vec<Option<usize>>,
+    /// Number of the student's classes.
+    students: usize,
+    /// Cells and anchors of each map.
+    scales: Vec<([usize; 2], Anchors)>,
+}
+
+impl Teacher {
+    /// Opens the teacher of a lesson for pictures of `size` pixels and a student of these classes.
+    ///
+    /// # Errors
+    /// It cannot be opened at this size, has other heads than YOLOv5's, or none of the classes.
+    pub fn open(lesson: &Lesson, size: usize, classes: &[String], threads: usize) -> Result<Self> {
+        let options = DetectorOptions { size: Some([size; 2]), ..DetectorOptions::default() };
+        let open = |_| Detector::open(&lesson.model, &options);
+        let detectors = (0..threads.max(1)).map(open).collect::<ocellus::Result<Vec<_>>>()?;
+        let heads = detectors[0].heads();
+        let scales: Vec<_> =
+            heads.scales().into_iter().map(|(grid, anchors)| (grid, anchors.to_vec())).collect();
+        if scales.is_empty() {
+            let model = lesson.model.display();
+            return Err(Error::Unmet(format!(
+                "{model}: only networks with YOLOv5's heads can teach; this is {heads}"
+            )));
+        }
+        let own: Vec<String> =
+            (0..heads.classes()).map(|i| detectors[0].names().get(i).to_string()).collect();
+        let joined = joined(&own, classes, &lesson.map)?;
+        Ok(Teacher { detectors: Mutex::new(detectors), classes: joined, students: classes.len(), scales })
+    }
+
+    /// Its anchors, for a student: what one anchor finds is not what another one can learn.
+    ///
+    /// # Errors
+    /// The student's maps have other cells or numbers.
+    pub fn anchors_for(&self, student: &Graph) -> Result<Vec<Anchors>> {
+        let own = self.scales.iter().map(|(grid, anchors)| (*grid, anchors.len() * (BOX + self.students)));
+        let maps = student.outputs.iter().map(|output| {
+            let shape = student.shape(*output);
+            ([shape[2], shape[3]], shape[1])
+        });
+        let (own, maps): (Vec<_>, Vec<_>) = (own.collect(), maps.collect());
+        if own != maps {
+            return Err(Error::Unmet(format!(
+                "the student's maps, of cells and channels {maps:?}, are not those of the teacher, {own:?}"
+            )));
+        }
+        Ok(self.scales.iter().map(|(_, anchors)| anchors.clone()).collect())
+    }
+
+    /// What it says of a batch.
+    ///
+    /// # Errors
+    /// It cannot run.
+    pub fn hints(&self, batch: &Batch) -> Result<Hints> {
+        let each = batch.size * batch.size * 3;
+        let pictures: Vec<&[u8]> = batch.images.chunks_exact(each).collect();
+        let found: Vec<Mutex<Hints>> = pictures.iter().map(|_| Mutex::default()).collect();
+        let take = || {
+            let mut detectors = self.detectors.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(detectors.pop().expect("as many threads as detectors ask"))
+        };
+        let count = self.detectors.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let back = share(&pictures, count, take, |detector, image, picture| {
+            let hints = self.look(detector, image, picture, batch.size)?;
+            *found[image].lock().unwrap_or_else(PoisonError::into_inner) = hints;
+            Ok(())
+        })?;
+        self.detectors.lock().unwrap_or_else(PoisonError::into_inner).extend(back);
+        let mut hints: Hints = vec![Vec::new(); self.scales.len()];
+        for of_picture in found {
+            let of_picture = of_picture.into_inner().unwrap_or_else(PoisonError::into_inner);
+            hints.iter_mut().zip(of_picture).for_each(|(all, some)| all.extend(some));
+        }
+        Ok(hints)
+    }
+
+    fn look(&self, detector: &mut Detector, image: usize, rgb: &[u8], size: usize) -> Result<Hints> {
+        let frame = Frame::new(size, size, rgb.to_vec()).expect("a batch's pictures are squares");
+        let mut hints: Hints = vec![Vec::new(); self.scales.len()];
+        detector.cells(&frame, LEAST_SCORE, |cell| {
+            hints[cell.scale].extend(self.hint(image, &cell));
+        })?;
+        Ok(hints)
+    }
+
+    /// What it says at a cell, unless that is of no class of the student's.
+    fn hint(&self, image: usize, cell: &Cell) -> Option<Hint> {
+        let mut classes = vec![0.0f64; self.students];
+        for (class, own) in self.classes.iter().zip(cell.classes) {
+            if let Some(class) = *class {
+                classes[class] = classes[class].max(f64::from(*own));
+            }
+        }
+        let best = classes.iter().copied().fold(0.0, f64::max);
+        let score = best * f64::from(cell.objectness);
+        let [left, top, right, bottom] = cell.bbox;
+        if !(score >= f64::from(LEAST_SCORE) && left < right && top < bottom) {
+            return None;
+        }
+        classes.iter_mut().for_each(|class| *class /= best);
+        Some(Hint { image, anchor: cell.anchor, at: cell.at, bbox: cell.bbox, score, classes })
+    }
+}
+
+/// For each class of a teacher the student's that has its name, after `map` has renamed it.
+fn joined(teacher: &[String], student: &[String], map: &[MapEntry]) -> Result<Vec<Option<usize>>> {
+    for entry in map {
+        for (whose, names, name) in [("teacher", teacher, &entry.data), ("student", student, &entry.model)] {
+            if position(names, name).is_none() {
+                let all = listed(names.iter().map(String::as_str));
+                return Err(Error::Usage(format!("--map: the {whose} has no class `{name}`; it has {all}")));
+            }
+        }
+    }
+    let renamed = |name: &String| {
+        let entry = map.iter().find(|entry| position(std::slice::from_ref(&entry.data), name).is_some());
+        entry.map_or(name.clone(), |entry| entry.model.clone())
+    };
+    let classes: Vec<_> = teacher.iter().map(|name| position(student, &renamed(name))).collect();
+    let missing = (0..student.len()).find(|&class| !classes.contains(&Some(class)));
+    match missing {
+        None => Ok(classes),
+        Some(class) => Err(Error::Usage(format!(
+            "the teacher has no class `{}`; name what it calls it by --map, like car={}. It has {}",
+            student[class],
+            student[class],
+            listed(teacher.iter().map(String::as_str))
+        ))),
+    }
+}
