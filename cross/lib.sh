@@ -21,6 +21,14 @@ install_packages() {
     { apt-get update -qq && DEBIAN_FRONTEND=noninteractive $install; } >&2
 }
 
+# apt with a state of its own under $prefix, which knows the packages of arm64 as well.
+private_apt() {
+    local state=$prefix/apt
+    mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
+    "$@" -o APT::Architectures::=amd64 -o APT::Architectures::=arm64 -o Dir::State="$state" \
+        -o Dir::State::status=/var/lib/dpkg/status -o Dir::Cache="$state/cache" -o APT::Sandbox::User=root
+}
+
 # The Rust target of a short name.
 target_of() {
     case $1 in

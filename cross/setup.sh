@@ -25,14 +25,6 @@ rustup_targets() {
     done
 }
 
-# apt with a state of its own, which knows the packages of arm64 as well.
-private_apt() {
-    local state=$prefix/apt
-    mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
-    "$@" -o APT::Architectures::=amd64 -o APT::Architectures::=arm64 -o Dir::State="$state" \
-        -o Dir::State::status=/var/lib/dpkg/status -o Dir::Cache="$state/cache" -o APT::Sandbox::User=root
-}
-
 # Debian's newest Rust: the package for building browsers is kept up to date in stable releases.
 unpack_compiler() {
     echo "unpacking Debian's Rust into $prefix" >&2
