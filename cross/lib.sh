@@ -3,6 +3,10 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # The private toolchain, once `setup.sh` has linked it here.
 toolchain=$root/target-cross/toolchain
+# The linker for old systems, once `setup.sh` has put it here, and the oldest C library that it links for: that of
+# Debian 10; Raspberry Pi OS "bullseye" has 2.31.
+zig=$root/target-cross/zig
+glibc=2.28
 
 fail() { echo "$(basename "$0"): $*" >&2; exit 1; }
 
@@ -34,7 +38,8 @@ target_of() {
     case $1 in
         aarch64) echo aarch64-unknown-linux-gnu ;;
         armv7) echo armv7-unknown-linux-gnueabihf ;;
-        *) fail "unknown architecture '$1'; known are aarch64, armv7" ;;
+        x86_64) echo x86_64-unknown-linux-gnu ;;
+        *) fail "unknown architecture '$1'; known are aarch64, armv7, x86_64" ;;
     esac
 }
 
@@ -68,4 +73,15 @@ cargo_for() {
     compiler=$(rustc_for "$target") || exit
     (cd "$root" && RUSTC=$compiler CARGO_TARGET_DIR=$root/target-cross \
         nice cargo "$subcommand" --config cross/config.toml --target "$target" "$@")
+}
+
+# The same for programs that are to run with an old C library: zig links them. Its settings are its own: a linker that
+# `config.toml` names would go before it.
+zigbuild_for() {
+    local target=$1 compiler
+    shift
+    [ -x "$zig/bin/cargo-zigbuild" ] || fail "no linker for old systems; run cross/setup.sh"
+    compiler=$(rustc_for "$target") || exit
+    (cd "$root" && RUSTC=$compiler CARGO_TARGET_DIR=$root/target-cross PYTHONPATH=$zig PATH=$zig/bin:$PATH \
+        nice cargo zigbuild --target "$target.$glibc" "$@")
 }

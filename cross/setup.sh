@@ -3,7 +3,8 @@
 #
 #     cross/setup.sh [PREFIX]
 #
-# Installs the cross linkers and qemu with apt, as root; otherwise says which are missing. The compiler for the
+# Installs the cross linkers, qemu and pip with apt, as root; otherwise says which are missing. zig, which links for old
+# C libraries, goes to target-cross/zig. The compiler for the
 # Raspberry Pi is the one of rustup, which is asked for the targets' standard libraries. Where there is no
 # rustup, or where PREFIX is given, it is Debian's, unpacked into PREFIX (default: ~/.cache/ocellus-cross, about
 # 700 MB) and linked as target-cross/toolchain. Nothing else on the system changes, and what is there already
@@ -13,7 +14,7 @@ set -euo pipefail
 
 packages=(
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
-    qemu-user-static qemu-user
+    qemu-user-static qemu-user python3-pip
 )
 
 # Whether the machine's own Rust has the targets, once rustup was asked for them.
@@ -80,6 +81,14 @@ link_toolchain() {
     done
 }
 
+# The linker that knows the symbols of old C libraries.
+add_zig() {
+    [ -x "$zig/bin/cargo-zigbuild" ] && return
+    echo "fetching zig, for linking against glibc $glibc" >&2
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target "$zig" \
+        ziglang==0.17.1 cargo-zigbuild==0.24.0
+}
+
 install_packages "${packages[@]}"
 architectures=(aarch64 armv7)
 if [ $# -gt 0 ]; then
@@ -87,6 +96,7 @@ if [ $# -gt 0 ]; then
 elif ! rustup_targets; then
     link_toolchain "${XDG_CACHE_HOME:-$HOME/.cache}/ocellus-cross"
 fi
+add_zig
 for arch in "${architectures[@]}"; do
     echo "$arch: $("$(rustc_for "$(target_of "$arch")")" -V)"
 done

@@ -12,6 +12,8 @@ mod flags;
 mod measuring;
 mod merge;
 mod preprocess;
+#[cfg(feature = "train")]
+mod qat;
 mod quantize;
 mod report_page;
 mod select;
@@ -35,6 +37,8 @@ pub use flags::{EvalSetArgs, PicturesArgs, RunArgs};
 pub use measuring::AnnotatedArgs;
 pub use merge::MergeArgs;
 pub use preprocess::PreprocessArgs;
+#[cfg(feature = "train")]
+pub use qat::QatArgs;
 pub use quantize::QuantizeArgs;
 pub use report_page::ReportArgs;
 pub use select::SelectArgs;
@@ -152,6 +156,10 @@ pub enum Command {
     #[cfg(feature = "train")]
     #[command(after_long_help = distill::EXAMPLES)]
     Distill(Box<DistillArgs>),
+    /// Train an int8 model behind its grids (quantization-aware training).
+    #[cfg(feature = "train")]
+    #[command(after_long_help = qat::EXAMPLES)]
+    Qat(Box<QatArgs>),
 }
 
 const EVAL_EXAMPLES: &str = "\
@@ -237,6 +245,8 @@ pub fn run(cli: &Cli, out: &mut dyn Write) -> Result<()> {
         Command::Train(args) => train::run(args, None, out),
         #[cfg(feature = "train")]
         Command::Distill(args) => distill::run(args, out),
+        #[cfg(feature = "train")]
+        Command::Qat(args) => qat::run(args, out),
     }
 }
 

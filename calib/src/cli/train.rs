@@ -8,6 +8,7 @@ use crate::train::run::{Plan, Run};
 use crate::train::schedule::Optimizer;
 use crate::train::teacher::Lesson;
 use crate::train::trainer::Epoch;
+use crate::train::validation::Score;
 use clap::Args;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use ocellus::limits::{BATCH_MAX, INPUT_SIDE_MAX, INPUT_SIDE_MIN};
@@ -42,28 +43,40 @@ are the averaged weights on each [[val]] set, as `calib eval` measures. Exit sta
 /// Arguments of `calib train`.
 #[derive(Debug, Args)]
 pub struct TrainArgs {
+    /// Network: v5lite-e (the smallest), v5lite-s, v5lite-c, yolov5n or yolov5s, with random weights; or a file with a
+    /// trained detector, whose weights are trained further, without batch normalization.
+    #[arg(long, value_name = "NAME|FILE", default_value = "v5lite-e", conflicts_with = "resume")]
+    pub model: String,
+    /// Begin from the averaged weights of this checkpoint instead of random ones.
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub weights: Option<PathBuf>,
+    /// The run.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// What all runs are told.
+#[derive(Debug, Args)]
+pub struct RunArgs {
     /// Which data sets, and which of their classes.
     #[arg(long, value_name = "TOML", required_unless_present = "resume")]
     pub data: Option<PathBuf>,
     /// What the paths in it are relative to [default: its folder].
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// Network: v5lite-e (the smallest), v5lite-s, v5lite-c, yolov5n or yolov5s.
-    #[arg(long, value_name = "NAME", default_value = "v5lite-e")]
-    pub model: String,
     /// Side of the pictures in pixels, a multiple of 32.
     #[arg(long, value_name = "PIXELS", default_value_t = 320)]
     pub size: usize,
-    /// How often all pictures are seen.
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub epochs: usize,
+    /// How often all pictures are seen [default: 100; with qat 10].
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<usize>,
     /// Pictures of a step.
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub batch: usize,
-    /// How weights follow from gradients.
-    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
-    pub optimizer: Optimizer,
-    /// The highest learning rate, after the first epochs [default: 0.01, with adamw 0.001].
+    /// How weights follow from gradients [default: sgd; with qat adamw].
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub optimizer: Option<Optimizer>,
+    /// The highest learning rate, after the first epochs [default: 0.01, with adamw 0.001, with qat 0.0001].
     #[arg(long, value_name = "RATE")]
     pub rate: Option<f64>,
     /// What objectness weighs in the loss, beside 0.05 for boxes [default: YOLOv5's, (size/640)²].
@@ -78,9 +91,6 @@ pub struct TrainArgs {
     /// What weights, order and changes of pictures follow from.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// Begin from the averaged weights of this checkpoint instead of random ones.
-    #[arg(long, value_name = "FILE")]
-    pub weights: Option<PathBuf>,
     /// Leave out pictures and boxes that are faulty, instead of refusing the data.
     #[arg(long)]
     pub skip_bad: bool,
@@ -88,23 +98,52 @@ pub struct TrainArgs {
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
     /// Go on with the run in the folder, as it was begun.
-    #[arg(long, conflicts_with_all = ["data", "root", "skip_bad", "model", "size", "epochs", "batch", "optimizer", "rate", "objectness", "patience", "seed", "weights"])]
+    #[arg(long, conflicts_with_all = ["data", "root", "skip_bad", "size", "epochs", "batch", "optimizer", "rate", "objectness", "patience", "seed"])]
     pub resume: bool,
 }
 
-/// Trains, with a teacher if there is a lesson, and reports each epoch on `out`.
+/// What a command takes where the user says nothing.
+pub(super) struct Defaults {
+    pub epochs: usize,
+    pub optimizer: Optimizer,
+    pub rate: Option<f64>,
+}
+
+/// From random weights.
+pub(super) const NEW: Defaults = Defaults { epochs: 100, optimizer: Optimizer::Sgd, rate: None };
+
+/// What is trained, and what it learns from.
+pub(super) struct Subject<'a> {
+    pub model: &'a str,
+    pub weights: Option<&'a Path>,
+    pub lesson: Option<Lesson>,
+}
+
+/// `calib train`.
 pub(super) fn run(args: &TrainArgs, lesson: Option<Lesson>, out: &mut dyn Write) -> Result<()> {
-    let mut run = match &args.data {
+    let subject = Subject { model: &args.model, weights: args.weights.as_deref(), lesson };
+    let mut run = open(&args.run, subject, &NEW)?;
+    report(&mut run, out)
+}
+
+/// A run begun, or gone on with.
+pub(super) fn open(args: &RunArgs, subject: Subject, defaults: &Defaults) -> Result<Run> {
+    match &args.data {
         Some(data) if !args.resume => {
-            let plan = Plan { lesson, ..plan(args, data)? };
+            let weights = subject.weights;
+            let plan = plan(args, data, subject, defaults)?;
             let data = plan.read()?;
-            Run::begin(plan, data, &args.output, args.weights.as_deref())?
+            Run::begin(plan, data, &args.output, weights)
         }
         _ => {
             let data = Run::plan_of(&args.output)?.read()?;
-            Run::resume(data, &args.output)?
+            Run::resume(data, &args.output)
         }
-    };
+    }
+}
+
+/// Trains, and reports each epoch on `out`.
+pub(super) fn report(run: &mut Run, out: &mut dyn Write) -> Result<()> {
     let say = |out: &mut dyn Write, line: String| {
         writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|e| Error::io("standard output", e))
     };
@@ -120,7 +159,7 @@ pub(super) fn run(args: &TrainArgs, lesson: Option<Lesson>, out: &mut dyn Write)
     )?;
     let (start, begun, epochs) = (Instant::now(), run.epochs(), *epochs);
     while !run.is_over() {
-        let epoch = one_epoch(&mut run, epochs)?;
+        let epoch = one_epoch(run, epochs)?;
         let each = start.elapsed() / (epoch.number - begun) as u32;
         let left = each * (epochs - epoch.number) as u32;
         say(out, format!("{}   {} left", line(&epoch, epochs), HumanDuration(left)))?;
@@ -134,11 +173,13 @@ pub(super) fn run(args: &TrainArgs, lesson: Option<Lesson>, out: &mut dyn Write)
     }
 }
 
-fn plan(args: &TrainArgs, data: &Path) -> Result<Plan> {
+fn plan(args: &RunArgs, data: &Path, subject: Subject, defaults: &Defaults) -> Result<Plan> {
+    let epochs = args.epochs.unwrap_or(defaults.epochs);
     within("size", Some(args.size), INPUT_SIDE_MIN, INPUT_SIDE_MAX)?;
-    within("epochs", Some(args.epochs), 1, usize::MAX)?;
+    within("epochs", Some(epochs), 1, usize::MAX)?;
     within("batch", Some(args.batch), 1, BATCH_MAX)?;
-    let rate = args.rate.unwrap_or(args.optimizer.rate());
+    let optimizer = args.optimizer.unwrap_or(defaults.optimizer);
+    let rate = args.rate.or(defaults.rate).unwrap_or(optimizer.rate());
     if !(rate > 0.0 && rate <= 1.0) {
         return Err(Error::Usage(format!("--rate {rate}: must be above 0, to 1")));
     }
@@ -149,18 +190,26 @@ fn plan(args: &TrainArgs, data: &Path) -> Result<Plan> {
         data: absolute(data)?,
         root: args.root.as_deref().map(absolute).transpose()?,
         skip_bad: args.skip_bad,
-        model: args.model.clone(),
+        model: model_of(subject.model)?,
         size: args.size,
-        epochs: args.epochs,
+        epochs,
         batch: args.batch,
         seed: args.seed,
-        optimizer: args.optimizer,
+        optimizer,
         rate,
         objectness: args.objectness,
         patience: args.patience,
         augment: Augment::default(),
-        lesson: None,
+        lesson: subject.lesson,
     })
+}
+
+/// A built-in network's name as it is, a file's whole path: a run goes on from any folder.
+fn model_of(model: &str) -> Result<String> {
+    match Path::new(model).extension() {
+        Some(_) => Ok(absolute(Path::new(model))?.to_string_lossy().into_owned()),
+        None => Ok(model.to_owned()),
+    }
 }
 
 pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
@@ -191,13 +240,15 @@ fn one_epoch(run: &mut Run, epochs: usize) -> Result<Epoch> {
 
 fn line(epoch: &Epoch, epochs: usize) -> String {
     let Losses { boxes, objectness, classes } = epoch.losses;
-    let scores =
-        epoch.scores.iter().map(|score| format!("{} {:.4}/{:.4}", score.name, score.map, score.map50));
-    let scores: Vec<String> = scores.collect();
+    let scores = scores_line(&epoch.scores);
     let best = if epoch.best { " *" } else { "" };
     format!(
-        "epoch {}/{epochs}   loss {boxes:.4} box {objectness:.4} obj {classes:.4} cls   mAP50-95/50: {}{best}",
-        epoch.number,
-        scores.join(", ")
+        "epoch {}/{epochs}   loss {boxes:.4} box {objectness:.4} obj {classes:.4} cls   mAP50-95/50: {scores}{best}",
+        epoch.number
     )
+}
+
+pub(super) fn scores_line(scores: &[Score]) -> String {
+    let one = |score: &Score| format!("{} {:.4}/{:.4}", score.name, score.map, score.map50);
+    scores.iter().map(one).collect::<Vec<_>>().join(", ")
 }

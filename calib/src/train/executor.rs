@@ -1,7 +1,7 @@
 //! A training step of a network: outputs of a batch, and gradients of its parameters from those of the outputs.
 
 use super::kernels::{
-    BiasAct, Dense, Depthwise, Extent, Gate, MaxPool, Mean, NormAct, Pick, Pointwise, Statistics, Sum,
+    BiasAct, Codes, Dense, Depthwise, Extent, Gate, MaxPool, Mean, NormAct, Pick, Pointwise, Statistics, Sum,
     Upsample,
 };
 use super::network::{After, Layer, Meeting, Network, Weights, binary_of};
@@ -135,6 +135,11 @@ impl Run<'_> {
                 self.after(sum, layer.after, *activation)
             }
             Op::Pool { window, .. } => Self::made(Arc::new(MaxPool::new(input, window)), &[x]),
+            Op::FakeQuant(quant) => {
+                let zero = f32::from(quant.zero_point);
+                let bounds = [f32::from(i8::MIN) - zero, f32::from(i8::MAX) - zero];
+                Self::made(Arc::new(Codes { input, scales: vec![quant.scale], bounds }), &[x])
+            }
             Op::Unary(function) => Self::act((x.clone(), input), Some(*function)),
             Op::Binary { activation, .. } => {
                 let y = &self.operand(node, 1).0;
@@ -182,7 +187,16 @@ impl Run<'_> {
             (1, false) => Arc::new(Dense::new(*input, output, window.clone())),
             _ => Arc::new(Depthwise::new(*input, window)),
         };
-        Self::made(kernel, &[x, &self.parameters[layer.weights]])
+        let parameter = &self.parameters[layer.weights];
+        match layer.grid.map(|grid| &self.network.grids[grid]) {
+            None => Self::made(kernel, &[x, parameter]),
+            Some(grid) => {
+                let input = Extent { channels: parameter.dims()[0], images: 1, rows: 1, columns: 1 };
+                let bound = f32::from(grid.code_max);
+                let codes = Codes { input, scales: grid.scales.clone(), bounds: [-bound, bound] };
+                Self::made(kernel, &[x, &apply(Arc::new(codes), &[parameter])])
+            }
+        }
     }
 
     fn after(&mut self, (sum, input): Value, after: After, activation: Option<Unary>) -> Value {

@@ -2,7 +2,7 @@
 
 use super::executor::EPSILON;
 use super::loss::Anchors;
-use super::network::{After, Network, Weights};
+use super::network::{After, Network, WeightGrid, Weights};
 use crate::anchors;
 use crate::convert::names_entry;
 use crate::error::Result;
@@ -36,10 +36,24 @@ pub fn graph(network: &Network, weights: &Weights) -> Result<Graph> {
             }
         };
         let shape = network.graph.shape(node.inputs[1]).clone();
-        let weights = Tensor::new(shape, Data::F32(values)).expect("as many numbers as the shape has");
+        let data = match layer.grid {
+            None => Data::F32(values),
+            Some(grid) => codes(&values, &network.grids[grid]),
+        };
+        let weights = Tensor::new(shape, data).expect("as many numbers as the shape has");
         recipe.layers.insert(at, Layer8 { weights, bias });
     }
     Ok(recipe.apply(&network.graph)?)
+}
+
+/// Weights as the codes that training has rounded them to.
+fn codes(values: &[f32], grid: &WeightGrid) -> Data {
+    let bound = f32::from(grid.code_max);
+    let row = (values.len() / grid.scales.len().max(1)).max(1);
+    let rows = values.chunks(row).zip(&grid.scales);
+    let code = |x: &f32, scale: f32| (x / scale).clamp(-bound, bound).round_ties_even() as i8;
+    let codes = rows.flat_map(|(row, &scale)| row.iter().map(move |x| code(x, scale)));
+    Data::Q8 { codes: codes.collect(), scales: grid.scales.clone() }
 }
 
 /// The network with what a detector needs beside it.

@@ -67,6 +67,17 @@ pub struct Layer {
     pub weights: usize,
     /// What stands behind it.
     pub after: After,
+    /// If its weights are int8, their grid: a place in [`Network::grids`].
+    pub grid: Option<usize>,
+}
+
+/// The grid of int8 weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WeightGrid {
+    /// One for each output channel.
+    pub scales: Vec<f32>,
+    /// The largest code: 127, or less where weights have fewer bits.
+    pub code_max: i8,
 }
 
 /// A network to be trained.
@@ -76,6 +87,17 @@ pub struct Network {
     pub graph: Graph,
     /// Of each node that is a convolution.
     pub layers: Vec<Option<Layer>>,
+    /// Grids of int8 weights.
+    pub grids: Vec<WeightGrid>,
+}
+
+/// What is put behind convolutions.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Norms {
+    /// A batch normalization behind all but those that make outputs, or a number per channel.
+    Added,
+    /// Nothing.
+    None,
 }
 
 impl Network {
@@ -85,28 +107,57 @@ impl Network {
     /// # Errors
     /// The graph holds an operator that cannot be trained through; the message names it.
     pub fn new(graph: Graph) -> Result<(Self, Weights)> {
+        Network::of(graph, Norms::Added)
+    }
+
+    /// A network of a graph that was trained before, float or int8: it computes what the graph does, and int8 weights stay
+    /// on their grids.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn trained(graph: Graph) -> Result<(Self, Weights)> {
+        Network::of(graph, Norms::None)
+    }
+
+    fn of(graph: Graph, norms: Norms) -> Result<(Self, Weights)> {
         let mut layers = Vec::with_capacity(graph.nodes.len());
         let mut weights = Weights { parameters: Vec::new(), running: Vec::new() };
+        let mut grids = Vec::new();
         for node in &graph.nodes {
             let named = |e: ocellus::Error| e.at(|place| place.node = Some(node.name.clone()));
             check(&graph, node).map_err(named)?;
             let is_conv = matches!(node.op, Op::Conv { .. });
             layers.push(match is_conv {
-                true => Some(add_layer(&graph, node, &mut weights).map_err(named)?),
+                true => Some(add_layer(&graph, node, norms, &mut weights, &mut grids).map_err(named)?),
                 false => None,
             });
         }
         if weights.parameters.is_empty() {
             return Err(Error::Runtime(ocellus::Error::bad_model("the network has no convolution to train")));
         }
-        Ok((Network { graph, layers }, weights))
+        Ok((Network { graph, layers, grids }, weights))
     }
 }
 
-fn add_layer(graph: &Graph, node: &Node, weights: &mut Weights) -> ocellus::Result<Layer> {
-    let numbers = |operand: usize| match graph.constant(node.inputs[operand]).map(|tensor| tensor.data()) {
-        Some(Data::F32(values)) => Ok(values.to_vec()),
-        _ => Err(ocellus::Error::unsupported("its weights are not float; give a float model")),
+fn add_layer(
+    graph: &Graph,
+    node: &Node,
+    norms: Norms,
+    weights: &mut Weights,
+    grids: &mut Vec<WeightGrid>,
+) -> ocellus::Result<Layer> {
+    let tensor = |operand: usize| {
+        let constant = graph.constant(node.inputs[operand]);
+        constant.ok_or_else(|| ocellus::Error::unsupported("weights that are not constant cannot be trained"))
+    };
+    let numbers = |operand: usize| tensor(operand).map(|tensor| tensor.to_f32());
+    let grid = match tensor(1)?.data() {
+        Data::Q8 { codes, scales } => {
+            let code_max = codes.iter().map(|code| code.saturating_abs()).max().unwrap_or(0).max(1);
+            grids.push(WeightGrid { scales: scales.clone(), code_max });
+            Some(grids.len() - 1)
+        }
+        _ => None,
     };
     let channels = graph.shape(node.output)[1];
     let parameters = &mut weights.parameters;
@@ -116,7 +167,7 @@ fn add_layer(graph: &Graph, node: &Node, weights: &mut Weights) -> ocellus::Resu
     };
     let at = add("weights", Kind::Weights, numbers(1)?);
     let [_, _, rows, columns] = graph.shape(node.output).nchw().expect("a convolution makes images");
-    let normed = !graph.outputs.contains(&node.output) && (rows, columns) != (1, 1);
+    let normed = norms == Norms::Added && !graph.outputs.contains(&node.output) && (rows, columns) != (1, 1);
     let after = if normed {
         let scale = add("scale", Kind::Scale, vec![1.0; channels]);
         add("shift", Kind::Bias, vec![0.0; channels]);
@@ -127,7 +178,7 @@ fn add_layer(graph: &Graph, node: &Node, weights: &mut Weights) -> ocellus::Resu
     } else {
         After::Nothing
     };
-    Ok(Layer { weights: at, after })
+    Ok(Layer { weights: at, after, grid })
 }
 
 /// Refuses what the executor cannot run.
@@ -149,6 +200,7 @@ fn check(graph: &Graph, node: &Node) -> ocellus::Result<()> {
                 _ => refuse("a convolution in groups that is not depthwise"),
             }
         }
+        Op::FakeQuant(_) => Ok(()),
         Op::Pool { kind: PoolKind::Max, window, .. } if window.dilation == [1; 2] => Ok(()),
         Op::Unary(activation) if known(Some(*activation)) => Ok(()),
         Op::Binary { activation, .. } if !known(*activation) => refuse("its activation"),

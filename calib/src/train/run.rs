@@ -8,11 +8,11 @@ use super::export;
 use super::journal::Journal;
 use super::loss::{Gains, Losses};
 use super::schedule::{Optimizer, Schedule};
-use super::source::{Architecture, default_anchors};
+use super::source::Source;
 use super::state::State;
 use super::teacher::{Lesson, Teacher};
 use super::trainer::{Epoch, Trainer};
-use super::validation::validations;
+use super::validation::{Score, validations};
 use crate::augment::Augment;
 use crate::dataset::description::Description;
 use crate::dataset::training::TrainingSet;
@@ -43,7 +43,7 @@ pub struct Plan {
     pub root: Option<PathBuf>,
     /// Whether what is faulty is left out.
     pub skip_bad: bool,
-    /// Name of the architecture.
+    /// Name of the architecture, or the file that training begins with.
     pub model: String,
     /// Side of the pictures in pixels.
     pub size: usize,
@@ -94,7 +94,7 @@ pub struct Run {
     trainer: Trainer,
     state: State,
     journal: Journal,
-    architecture: Architecture,
+    source: Source,
 }
 
 impl Run {
@@ -145,16 +145,13 @@ impl Run {
 
     fn new(plan: Plan, data: Data, folder: &Path) -> Result<Self> {
         let names = data.train.classes.clone();
-        let architecture = Architecture { name: plan.model.clone(), classes: names.len(), seed: plan.seed };
-        let (network, weights) = architecture.network(plan.size)?;
-        let levels = network.graph.outputs.len();
+        let source = Source::of(&plan.model, names.len(), plan.seed);
+        let (network, weights, anchors) = source.network(plan.size, &names)?;
         let teacher = plan.lesson.as_ref();
         let teacher = teacher.map(|lesson| Teacher::open(lesson, plan.size, &names, cores())).transpose()?;
         let anchors = match &teacher {
-            Some(teacher) => teacher.anchors_for(&network.graph)?,
-            None => default_anchors(levels, plan.size).ok_or_else(|| {
-                Error::Usage(format!("the network has {levels} outputs; anchors are known for 3 and 4"))
-            })?,
+            Some(teacher) => teacher.anchors_for(&network.graph, &source, anchors)?,
+            None => anchors,
         };
         let own = Gains::of(plan.size, names.len());
         let hints = plan.lesson.as_ref().map_or(own.hints, |lesson| lesson.weight);
@@ -188,7 +185,7 @@ impl Run {
             threads: cores(),
         };
         let state = State::new(weights);
-        Ok(Run { plan, folder: folder.to_owned(), trainer, state, journal, architecture })
+        Ok(Run { plan, folder: folder.to_owned(), trainer, state, journal, source })
     }
 
     /// What the run is to be.
@@ -214,6 +211,14 @@ impl Run {
     /// Number of trained numbers.
     pub fn parameters(&self) -> usize {
         self.state.weights.parameters.iter().map(|parameter| parameter.values.len()).sum()
+    }
+
+    /// Measures the averaged weights as they are; `looked` is called after each picture.
+    ///
+    /// # Errors
+    /// No picture can be read.
+    pub fn scores(&self, looked: impl Fn() + Sync) -> Result<Vec<Score>> {
+        self.trainer.scores(&self.state, looked)
     }
 
     /// The best epoch and its worth.
@@ -253,10 +258,13 @@ impl Run {
         let model = self.trainer.model(&self.state)?;
         let size = self.plan.size;
         let larger = size + OTHER_SIZE <= INPUT_SIDE_MAX;
-        let (other, _) =
-            self.architecture.network(if larger { size + OTHER_SIZE } else { size - OTHER_SIZE })?;
-        let other = export::graph(&other, &self.state.average)?;
-        let options = OnnxOptions { metadata: &model.metadata, other_size: Some(&other) };
+        let other = if larger { size + OTHER_SIZE } else { size - OTHER_SIZE };
+        // A file may be made for one size.
+        let other = match self.source.network(other, &self.trainer.names) {
+            Ok((other, ..)) => Some(export::graph(&other, &self.state.average)?),
+            Err(_) => None,
+        };
+        let options = OnnxOptions { metadata: &model.metadata, other_size: other.as_ref() };
         let bytes = onnx(&model.graph, &options)?;
         let (best_model, last) = (self.best_model(), self.folder.join(LAST));
         match best {

@@ -2,10 +2,89 @@
 
 use super::loss::{Anchors, BOX};
 use super::network::{After, Network, Weights};
+use crate::dataset::classes::listed;
 use crate::error::{Error, Result};
-use ocellus::detect;
-use ocellus::graph::Graph;
+use crate::quantize::simple;
+use ocellus::detect::{self, Names};
+use ocellus::graph::{Graph, ValueId};
+use ocellus::image::Preprocess;
+use ocellus::loader::{LoadOptions, Model, load};
 use ocellus::zoo;
+use std::path::{Path, PathBuf};
+
+/// Where a network comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A built-in one, with random weights.
+    New(Architecture),
+    /// A detector in a file, float or int8, with its weights.
+    File(PathBuf),
+}
+
+impl Source {
+    /// What `model` names: a built-in network, else a file.
+    pub fn of(model: &str, classes: usize, seed: u64) -> Self {
+        match zoo::find(model).is_none() && Path::new(model).extension().is_some() {
+            true => Source::File(PathBuf::from(model)),
+            false => Source::New(Architecture { name: model.to_owned(), classes, seed }),
+        }
+    }
+
+    /// The network for pictures of `size` pixels, the numbers that training begins with, and the anchors of its outputs.
+    ///
+    /// # Errors
+    /// There is no such network, it does not fit the size or the `names` of the classes, or cannot be trained through.
+    pub fn network(&self, size: usize, names: &[String]) -> Result<(Network, Weights, Vec<Anchors>)> {
+        let (network, weights, stated) = match self {
+            Source::New(architecture) => {
+                let (network, weights) = architecture.network(size)?;
+                (network, weights, None)
+            }
+            Source::File(path) => {
+                let model = load(path, &LoadOptions { size: Some([size; 2]) })?;
+                let anchors = check(path, &model, names)?;
+                let (network, weights) = Network::trained(simple(&model.graph)?)?;
+                (network, weights, Some(anchors))
+            }
+        };
+        let levels = network.graph.outputs.len();
+        let known = match stated {
+            Some(stated) => stated.or_else(|| detect::Anchors::yolov5(levels)).map(|a| a.levels().to_vec()),
+            None => default_anchors(levels, size),
+        };
+        let anchors = known.filter(|anchors| anchors.len() == levels).ok_or_else(|| {
+            Error::Usage(format!("the network has {levels} outputs; anchors are known for 3 and 4"))
+        })?;
+        let channels = |(output, anchors): (&ValueId, &Anchors)| {
+            network.graph.shape(*output).dims().get(1) == Some(&(anchors.len() * (BOX + names.len())))
+        };
+        match network.graph.outputs.iter().zip(&anchors).all(channels) {
+            true => Ok((network, weights, anchors)),
+            false => Err(Error::Unmet(format!(
+                "the network's outputs are not those of YOLOv5 for {} classes: {}",
+                names.len(),
+                listed(names.iter().map(String::as_str))
+            ))),
+        }
+    }
+}
+
+/// Whether a model can be trained on pictures as batches have them, for classes of these names; its anchors.
+fn check(path: &Path, model: &Model, names: &[String]) -> Result<Option<detect::Anchors>> {
+    let wrong = |what: String| Err(Error::Unmet(format!("{}: {what}", path.display())));
+    if Preprocess::from_metadata(&model.metadata)? != Preprocess::default() {
+        return wrong("only models that take letterboxed RGB pictures in 0 to 1 can be trained".to_owned());
+    }
+    let own = Names::from_metadata(&model.metadata)?;
+    let own: Option<Vec<String>> = own.map(|own| own.iter().map(str::to_owned).collect());
+    match own {
+        Some(own) if own != names => {
+            let (own, names) = (own.iter().map(String::as_str), names.iter().map(String::as_str));
+            wrong(format!("its classes are {}, those of the data {}", listed(own), listed(names)))
+        }
+        _ => Ok(detect::Anchors::from_metadata(&model.metadata)?),
+    }
+}
 
 /// A built-in network for a number of classes.
 #[derive(Clone, Debug)]

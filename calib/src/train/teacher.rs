@@ -1,6 +1,7 @@
 //! A detector that another one learns from: what it says of the pictures of a batch, in the classes of the student.
 
 use super::loss::{Anchors, BOX, Hint, Hints};
+use super::source::Source;
 use crate::dataset::classes::{MapEntry, listed, position};
 use crate::error::{Error, Result};
 use crate::loader::Batch;
@@ -63,23 +64,30 @@ impl Teacher {
         Ok(Teacher { detectors: Mutex::new(detectors), classes: joined, students: classes.len(), scales })
     }
 
-    /// Its anchors, for a student: what one anchor finds is not what another one can learn.
+    /// Its anchors, for a student: what one anchor finds is not what another one can learn. A student that was trained
+    /// before has `own` ones.
     ///
     /// # Errors
-    /// The student's maps have other cells or numbers.
-    pub fn anchors_for(&self, student: &Graph) -> Result<Vec<Anchors>> {
-        let own = self.scales.iter().map(|(grid, anchors)| (*grid, anchors.len() * (BOX + self.students)));
+    /// The student's maps have other cells or numbers, or its own anchors are others.
+    pub fn anchors_for(&self, student: &Graph, source: &Source, own: Vec<Anchors>) -> Result<Vec<Anchors>> {
         let maps = student.outputs.iter().map(|output| {
             let shape = student.shape(*output);
             ([shape[2], shape[3]], shape[1])
         });
-        let (own, maps): (Vec<_>, Vec<_>) = (own.collect(), maps.collect());
-        if own != maps {
+        let needed = self.scales.iter().map(|(grid, anchors)| (*grid, anchors.len() * (BOX + self.students)));
+        let (maps, needed): (Vec<_>, Vec<_>) = (maps.collect(), needed.collect());
+        if needed != maps {
             return Err(Error::Unmet(format!(
-                "the student's maps, of cells and channels {maps:?}, are not those of the teacher, {own:?}"
+                "the student's maps, of cells and channels {maps:?}, are not those of the teacher, {needed:?}"
             )));
         }
-        Ok(self.scales.iter().map(|(_, anchors)| anchors.clone()).collect())
+        let anchors: Vec<Anchors> = self.scales.iter().map(|(_, anchors)| anchors.clone()).collect();
+        match source {
+            Source::File(_) if own != anchors => {
+                Err(Error::Unmet("the student's anchors are not those of the teacher".to_owned()))
+            }
+            _ => Ok(anchors),
+        }
     }
 
     /// What it says of a batch.

@@ -123,14 +123,21 @@ impl Trainer {
         export::model(&self.network, &state.average, &self.names, &self.anchors)
     }
 
+    /// How good the averaged weights are on each data set.
+    ///
+    /// # Errors
+    /// No picture can be read.
+    pub fn scores(&self, state: &State, progress: impl Fn() + Sync) -> Result<Vec<Score>> {
+        let model = self.model(state)?;
+        self.validations.iter().map(|set| set.score(&model, self.threads, &progress)).collect()
+    }
+
     /// Measures the averaged weights, and notes in `state` whether they are the best so far.
     ///
     /// # Errors
     /// No picture can be read.
     pub fn measure(&self, state: &mut State, losses: Losses, progress: impl Fn() + Sync) -> Result<Epoch> {
-        let model = self.model(state)?;
-        let scores = self.validations.iter().map(|set| set.score(&model, self.threads, &progress));
-        let scores = scores.collect::<Result<Vec<_>>>()?;
+        let scores = self.scores(state, progress)?;
         let number = state.epochs;
         let rate = self.schedule.rates(number - 1, self.schedule.steps).weights;
         let mut epoch = Epoch { number, losses, rate, scores, best: false };

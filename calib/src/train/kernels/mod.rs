@@ -6,6 +6,7 @@
 
 mod activation;
 mod blend;
+mod codes;
 mod dense;
 mod depthwise;
 mod gemm;
@@ -21,6 +22,7 @@ mod window;
 
 pub(in crate::train) use activation::known;
 pub use blend::{Gate, Mean, Sum};
+pub use codes::Codes;
 pub use dense::Dense;
 pub use depthwise::Depthwise;
 pub use norm::{BiasAct, NormAct, Statistics};
