@@ -11,7 +11,7 @@ use ocellus::engine::{EngineOptions, Precision};
 use ocellus::engines::{self, Backend, EngineKind};
 use ocellus::image::Preprocess;
 use ocellus::limits::{INPUT_SIDE_MAX, INPUT_SIDE_MIN};
-use ocellus::loader::{LoadOptions, Model};
+use ocellus::loader::{EMBEDDED, LoadOptions, Model};
 use ocellus::{DetectorOptions, Error, Result, zoo};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -111,11 +111,11 @@ impl Subject {
             return Ok(Subject::BuiltIn(network));
         }
         let path = PathBuf::from(name);
-        if path.exists() {
+        if name == EMBEDDED || path.exists() {
             return Ok(Subject::File(path));
         }
         let names: Vec<&str> = zoo::NETWORKS.iter().map(|network| network.name).collect();
-        Err(Error::Usage(format!("{name}: neither a file nor one of {}", names.join(", "))))
+        Err(Error::Usage(format!("{name}: neither a file nor one of {EMBEDDED}, {}", names.join(", "))))
     }
 
     fn name(&self) -> String {

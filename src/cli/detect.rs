@@ -7,10 +7,11 @@ use clap::Args;
 use crossbeam_channel::Sender;
 use ocellus::detect::{Detection, Names, annotate};
 use ocellus::image::{self, Frame};
+use ocellus::loader::EMBEDDED;
 use ocellus::{Detector, Error, Result, Timing};
 use serde::Serialize;
 use std::collections::HashSet;
-use std::io::Write;
+use std::io::{StdoutLock, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -18,13 +19,14 @@ use std::time::{Duration, Instant};
 /// Find objects in pictures.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
+    ocellus detect street.jpg\n  \
     ocellus detect --model yolov5-lite.onnx street.jpg\n  \
     ocellus detect --model v5lite-e.param --size 320 --draw out/ photos/\n  \
     ocellus detect --model v5lite-e.param --format json 'camera/*.jpg' | jq .detections\n\n\
     A picture that cannot be read is reported and skipped; the exit status is then 1.")]
 pub(super) struct Detect {
-    /// Model: .onnx, or ncnn's .param with the .bin beside it.
-    #[arg(long, value_name = "FILE")]
+    /// Model: .onnx, ncnn's .param with the .bin beside it, or the one in this program, which finds persons and vehicles.
+    #[arg(long, value_name = "FILE", default_value = EMBEDDED)]
     model: PathBuf,
     #[command(flatten)]
     run: RunOptions,
@@ -97,7 +99,11 @@ impl Detect {
         self.print(detector.names(), picture, &frame, &found, (decode, timing))?;
         if let Some(folder) = &self.draw {
             annotate(&mut frame, &found, detector.names());
-            image::save(&frame, free_name(folder, picture, drawn))?;
+            let path = free_name(folder, picture, drawn);
+            image::save(&frame, &path)?;
+            if let Format::Text = self.format {
+                say(|out| writeln!(out, "  drawn in {}", path.display()))?;
+            }
         }
         Ok(())
     }
@@ -110,20 +116,23 @@ impl Detect {
         found: &[Detection],
         (decode, timing): (Duration, Timing),
     ) -> Result<()> {
-        let mut out = std::io::stdout().lock();
-        let written = match self.format {
+        say(|out| match self.format {
             Format::Json => {
                 let line = line(names, picture, frame, found, (decode, timing));
                 writeln!(out, "{}", serde_json::to_string(&line).expect("names and numbers are JSON"))
             }
-            Format::Text => text(&mut out, names, picture, found, timing),
-        };
-        written.or_else(|e| match e.kind() {
-            // The reader has seen enough.
-            std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-            _ => Err(Error::io("standard output", e)),
+            Format::Text => text(out, names, picture, found, timing),
         })
     }
+}
+
+/// Writes to standard output.
+fn say(write: impl FnOnce(&mut StdoutLock) -> std::io::Result<()>) -> Result<()> {
+    write(&mut std::io::stdout().lock()).or_else(|e| match e.kind() {
+        // The reader has seen enough.
+        std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        _ => Err(Error::io("standard output", e)),
+    })
 }
 
 /// Decodes `pictures` one after the other, until the receiver has had enough.

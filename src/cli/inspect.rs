@@ -3,7 +3,7 @@
 use super::options::{Format, RunOptions};
 use clap::Args;
 use ocellus::engine::Engine;
-use ocellus::loader::{LoadOptions, load};
+use ocellus::loader::{EMBEDDED, LoadOptions, load};
 use ocellus::plan::{Port, Step};
 use ocellus::tensor::DType;
 use ocellus::{Error, Result};
@@ -19,8 +19,8 @@ use std::process::ExitCode;
     ocellus inspect model.onnx --size 640 --format json | jq '.steps[] | select(.dtype == \"f32\")'\n\n\
     A step marked with * computes in float: there the network leaves int8.")]
 pub(super) struct Inspect {
-    /// Model: .onnx, or ncnn's .param with the .bin beside it.
-    #[arg(value_name = "MODEL")]
+    /// Model: .onnx, ncnn's .param with the .bin beside it, or the one in this program.
+    #[arg(value_name = "MODEL", default_value = EMBEDDED)]
     model: PathBuf,
     #[command(flatten)]
     run: RunOptions,

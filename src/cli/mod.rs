@@ -5,6 +5,7 @@ mod benchncnn;
 #[cfg(all(target_os = "linux", feature = "v4l"))]
 mod cameras;
 mod detect;
+mod generate;
 mod inputs;
 mod inspect;
 mod json;
@@ -13,6 +14,8 @@ mod report;
 mod watch;
 
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// INT8 object detection on small CPUs.
@@ -20,12 +23,18 @@ use std::process::ExitCode;
 #[command(
     name = "ocellus",
     version,
-    after_help = "Exit status: 0 success, 1 something failed (the message says what), 2 wrong usage.\n\
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true,
+    after_help = "Example, without a model or anything else at hand:\n  ocellus photo.jpg\n\n\
+                  Exit status: 0 success, 1 something failed (the message says what), 2 wrong usage.\n\
                   Set OCELLUS_LOG=debug for more messages, OCELLUS_ISA=avx2 (say) for a plainer instruction set."
 )]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    /// Short for `detect --draw detected INPUT…`: finds persons and vehicles, and draws them on a copy of each picture.
+    #[arg(value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -41,20 +50,39 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Measure how fast networks run.
     Bench(Box<bench::Bench>),
+    /// Print what a shell needs to complete this program's arguments.
+    Completions(generate::Completions),
+    /// Write a page for `man` of each command.
+    #[command(hide = true)]
+    Man(generate::Man),
+}
+
+/// The arguments; pictures alone stand for what one wants of them.
+fn parse() -> Cli {
+    let cli = Cli::parse();
+    match cli.command {
+        Some(_) => cli,
+        None => {
+            let words = ["ocellus", "detect", "--draw", "detected", "--"].map(OsString::from);
+            Cli::parse_from(words.into_iter().chain(cli.inputs.into_iter().map(OsString::from)))
+        }
+    }
 }
 
 /// Parses the arguments and runs the command.
 pub(crate) fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let Some(command) = parse().command else { unreachable!("without a command it is detect") };
     let log = env_logger::Env::default().filter_or("OCELLUS_LOG", "warn");
     env_logger::Builder::from_env(log).format_timestamp(None).format_target(false).init();
-    let done = match &cli.command {
+    let done = match &command {
         Command::Detect(detect) => detect.run(),
         Command::Watch(watch) => watch.run(),
         #[cfg(all(target_os = "linux", feature = "v4l"))]
         Command::Cameras(cameras) => cameras.run(),
         Command::Inspect(inspect) => inspect.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     };
     match done {
         Ok(code) => code,

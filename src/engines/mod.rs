@@ -9,7 +9,7 @@ use crate::engine::{Batch, Engine, EngineOptions, Input};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::image::{Frame, Letterbox, Preprocess};
-use crate::loader::{LoadOptions, Model, load};
+use crate::loader::{EMBEDDED, LoadOptions, Model, load};
 use std::borrow::Borrow;
 use std::path::Path;
 use std::str::FromStr;
@@ -93,6 +93,13 @@ pub fn open(
     engine_options: &EngineOptions,
     overrides: &[(String, String)],
 ) -> Result<Opened> {
+    if kind != EngineKind::Native && path.as_os_str() == EMBEDDED {
+        let what = format!(
+            "the model in this program runs in the native engine, not in {}; give a file",
+            kind.name()
+        );
+        return Err(Error::Usage(what));
+    }
     match kind {
         EngineKind::Native => open_native(path, load_options, engine_options, overrides),
         #[cfg(feature = "tract")]

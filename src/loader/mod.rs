@@ -1,8 +1,11 @@
 //! Model files to [`Graph`](crate::graph::Graph)s. One file per format, one checked reader under all.
 
+mod embedded;
 pub mod ncnn;
 pub mod onnx;
 pub mod reader;
+
+pub use embedded::EMBEDDED;
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
@@ -28,7 +31,7 @@ pub struct Model {
     pub metadata: Vec<(String, String)>,
 }
 
-/// Reads a model file of any supported kind, told by its suffix: `.onnx`; `.param` and `.param.bin` (ncnn,
+/// Reads the model of this crate, [`EMBEDDED`], or a model file of any supported kind, told by its suffix: `.onnx`; `.param` and `.param.bin` (ncnn,
 /// with the weights in the `.bin` beside it).
 ///
 /// # Errors
@@ -48,6 +51,9 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Model> {
 const STRIDE_MAX: usize = 32;
 
 fn load_by_suffix(path: &Path, options: &LoadOptions) -> Result<Model> {
+    if let Some(model) = embedded::load(path, options) {
+        return model.map_err(|e| e.at(|place| place.file = Some(path.to_owned())));
+    }
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     if name.ends_with(".param") || name.ends_with(".param.bin") {
         return load_ncnn(path, &weights_of(path), options);
@@ -55,7 +61,10 @@ fn load_by_suffix(path: &Path, options: &LoadOptions) -> Result<Model> {
     if name.ends_with(".onnx") {
         return onnx::load(path, options);
     }
-    Err(Error::Usage(format!("{}: not a model file; expected .onnx, .param or .param.bin", path.display())))
+    Err(Error::Usage(format!(
+        "{}: not a model file; expected .onnx, .param or .param.bin, or {EMBEDDED}, the model of this program",
+        path.display()
+    )))
 }
 
 /// Reads an ncnn model from its `.param` (or binary `.param.bin`) and its `.bin` file.

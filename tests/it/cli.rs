@@ -1,12 +1,13 @@
 //! The command line: exit statuses, output formats, inputs.
 
 use crate::onnx_bytes;
-use crate::program::{ocellus, ocellus_with};
+use crate::program::{ocellus, ocellus_in, ocellus_with};
 use crate::shared::shared;
 use crate::temp_dir::TempDir;
 use ocellus::image::decode;
 use ocellus::kernels::isa::Isa;
 use serde_json::Value;
+use std::path::Path;
 
 /// σ(4)², the score of what [`onnx_bytes::detector`] sees.
 const SCORE: f64 = 0.964_351;
@@ -133,6 +134,57 @@ fn draw_writes_pictures_with_boxes() {
         let drawn = decode(out.join(name)).unwrap();
         assert_eq!((drawn.width, drawn.height), (120, 90));
         assert_ne!(drawn.rgb, plain.rgb, "{name}");
+    }
+}
+
+/// The person of the README's picture, by eye.
+const PERSON: [f64; 4] = [8.0, 62.0, 315.0, 512.0];
+
+fn iou(a: &[f64], b: &[f64]) -> f64 {
+    let side = |i: usize| (a[i + 2].min(b[i + 2]) - a[i].max(b[i])).max(0.0);
+    let area = |c: &[f64]| (c[2] - c[0]) * (c[3] - c[1]);
+    side(0) * side(1) / (area(a) + area(b) - side(0) * side(1))
+}
+
+#[test]
+fn a_picture_is_all_that_is_needed() {
+    let dir = TempDir::new("picture-alone");
+    let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/sample.jpg");
+    let ran = ocellus_in(&dir.folder(), &[&picture]);
+    assert_eq!(ran.status, Some(0), "{}", ran.err);
+    assert!(ran.out.contains("sample.jpg: 1 object") && ran.out.contains("drawn in detected/"), "{}", ran.out);
+    let drawn = decode(dir.path("detected/sample.jpg")).unwrap();
+    assert_eq!((drawn.width, drawn.height), (512, 512));
+
+    let ran = ocellus(&[&"detect", &"--format", &"json", &picture]);
+    let line = &ran.json_lines()[0];
+    let object = &line["detections"][0];
+    let bbox: Vec<f64> = object["box"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
+    assert_eq!(object["class"], "person");
+    assert!(iou(&bbox, &PERSON) > 0.7, "{line}");
+
+    let ran = ocellus(&[&"inspect", &"--format", &"json"]);
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&report["model"], &report["precision"]), (&"person-vehicle".into(), &"int8".into()));
+    let ran = ocellus(&[&"detect", &"--engine", &"tract", &picture]);
+    assert_eq!(ran.status, Some(2));
+    assert!(ran.err.contains("runs in the native engine"), "{}", ran.err);
+    let ran = ocellus(&[]);
+    assert_eq!(ran.status, Some(2));
+    assert!(ran.err.contains("Commands:"), "{}", ran.err);
+}
+
+#[test]
+fn packages_get_pages_and_completions() {
+    let dir = TempDir::new("man");
+    assert_eq!(ocellus(&[&"man", &dir.path("man")]).status, Some(0));
+    for page in ["ocellus.1", "ocellus-detect.1", "ocellus-watch.1"] {
+        let text = std::fs::read_to_string(dir.path("man").join(page)).unwrap();
+        assert!(text.contains(".TH"), "{page}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = ocellus(&[&"completions", &shell]);
+        assert!(ran.status == Some(0) && ran.out.contains("ocellus"), "{shell}");
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 /// What a run of the program did.
@@ -33,6 +34,12 @@ impl Ran {
 /// Runs `ocellus` with these arguments.
 pub fn ocellus(arguments: &[&dyn AsRef<OsStr>]) -> Ran {
     ocellus_with(&[], arguments)
+}
+
+/// As [`ocellus`], in this folder.
+pub fn ocellus_in(folder: &Path, arguments: &[&dyn AsRef<OsStr>]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ocellus"));
+    Ran::of(command.args(arguments).current_dir(folder).output().unwrap())
 }
 
 /// As [`ocellus`], with these environment variables.

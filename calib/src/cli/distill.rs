@@ -3,6 +3,8 @@
 use super::train::{self, TrainArgs, absolute};
 use crate::dataset::classes::MapEntry;
 use crate::error::{Error, Result};
+use crate::train::features::Taps;
+use crate::train::imitation::Kind;
 use crate::train::teacher::Lesson;
 use clap::Args;
 use std::io::Write;
@@ -12,6 +14,8 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   A small network learns from labels, and from what a larger one sees where there are none:
     calib distill --teacher s.param --map car=vehicle,bus=vehicle --data data.toml --size 256 -o run
+  Feature imitation: a layer's result is to be the teacher's where objects are
+    calib distill --teacher s.param --map car=vehicle --imitate STUDENT_LAYER=TEACHER_LAYER --data data.toml -o run
   The same run, after it was interrupted:
     calib distill --resume -o run
 
@@ -32,6 +36,16 @@ pub struct DistillArgs {
     /// How much what the teacher sees counts, in parts of a label.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, conflicts_with = "resume")]
     pub weight: f64,
+    /// A layer of the student whose result is to be like that of one of the teacher's, through a 1×1 convolution that is
+    /// learned, too.
+    #[arg(long, value_name = "STUDENT=TEACHER", conflicts_with = "resume")]
+    pub imitate: Option<String>,
+    /// How: imitation, where objects are; channelwise, in what each channel looks to.
+    #[arg(long, value_enum, default_value_t, requires = "imitate")]
+    pub features: Kind,
+    /// What that weighs in the loss.
+    #[arg(long, value_name = "FACTOR", default_value_t = 0.01, requires = "imitate")]
+    pub feature_weight: f64,
     #[command(flatten)]
     train: TrainArgs,
 }
@@ -41,8 +55,21 @@ pub(super) fn run(args: &DistillArgs, out: &mut dyn Write) -> Result<()> {
     if !(args.weight >= 0.0 && args.weight.is_finite()) {
         return Err(Error::Usage(format!("--weight {}: must be 0 or more", args.weight)));
     }
+    let taps = args.imitate.as_deref().map(|text| taps(args, text)).transpose()?;
     let lesson = |model: &PathBuf| {
-        Ok::<_, Error>(Lesson { model: absolute(model)?, map: args.map.clone(), weight: args.weight })
+        let (model, map, taps) = (absolute(model)?, args.map.clone(), taps.clone());
+        Ok::<_, Error>(Lesson { model, map, weight: args.weight, taps })
     };
     train::run(&args.train, args.teacher.as_ref().map(lesson).transpose()?, out)
+}
+
+fn taps(args: &DistillArgs, text: &str) -> Result<Taps> {
+    if !(args.feature_weight >= 0.0 && args.feature_weight.is_finite()) {
+        return Err(Error::Usage(format!("--feature-weight {}: must be 0 or more", args.feature_weight)));
+    }
+    let Some((student, teacher)) = text.split_once('=') else {
+        return Err(Error::Usage(format!("--imitate {text}: two names of layers, STUDENT=TEACHER")));
+    };
+    let (student, teacher) = (student.trim().to_owned(), teacher.trim().to_owned());
+    Ok(Taps { student, teacher, kind: args.features, weight: args.feature_weight })
 }

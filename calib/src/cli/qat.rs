@@ -42,7 +42,7 @@ pub struct QatArgs {
 /// Trains behind the grids of an int8 model.
 pub(super) fn run(args: &QatArgs, out: &mut dyn Write) -> Result<()> {
     let lesson = |model: &PathBuf| {
-        Ok::<_, Error>(Lesson { model: absolute(model)?, map: Vec::new(), weight: args.weight })
+        Ok::<_, Error>(Lesson { model: absolute(model)?, map: Vec::new(), weight: args.weight, taps: None })
     };
     let lesson = args.teacher.as_ref().map(lesson).transpose()?;
     let model = args.model.as_deref().unwrap_or_else(|| "".as_ref()).to_string_lossy();

@@ -239,11 +239,12 @@ fn one_epoch(run: &mut Run, epochs: usize) -> Result<Epoch> {
 }
 
 fn line(epoch: &Epoch, epochs: usize) -> String {
-    let Losses { boxes, objectness, classes } = epoch.losses;
+    let Losses { boxes, objectness, classes, features } = epoch.losses;
+    let features = if features > 0.0 { format!(" {features:.4} features") } else { String::new() };
     let scores = scores_line(&epoch.scores);
     let best = if epoch.best { " *" } else { "" };
     format!(
-        "epoch {}/{epochs}   loss {boxes:.4} box {objectness:.4} obj {classes:.4} cls   mAP50-95/50: {scores}{best}",
+        "epoch {}/{epochs}   loss {boxes:.4} box {objectness:.4} obj {classes:.4} cls{features}   mAP50-95/50: {scores}{best}",
         epoch.number
     )
 }

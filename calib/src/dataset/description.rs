@@ -24,7 +24,6 @@
 //! Paths are relative to the file, or to a root that the caller names. Classes of a data set that are neither in `map` nor
 //! in `ignore` and have no name of `classes` are background.
 
-use super::join::{Checked, read_all};
 use super::read::read_text;
 use super::whole::Unlabelled;
 use super::{Format, check_classes};
@@ -131,22 +130,6 @@ impl Description {
             Some(part) => bad(format!("{}: repeat {}: must be 1 to {REPEAT_MAX}", part.name(), part.repeat)),
             None => Ok(()),
         }
-    }
-
-    /// Reads and checks what the model is trained on.
-    ///
-    /// # Errors
-    /// A data set cannot be read at all, or a class is named that does not exist.
-    pub fn read_train(&self) -> Result<Checked> {
-        read_all(self, &self.train, "train")
-    }
-
-    /// Reads and checks what the model is measured on.
-    ///
-    /// # Errors
-    /// As [`Description::read_train`].
-    pub fn read_val(&self) -> Result<Checked> {
-        read_all(self, &self.val, "val")
     }
 }
 

@@ -60,8 +60,26 @@ enum Meaning {
     Background,
 }
 
+impl Description {
+    /// Reads and checks what the model is trained on.
+    ///
+    /// # Errors
+    /// A data set cannot be read at all, or a class is named that does not exist.
+    pub fn read_train(&self) -> Result<Checked> {
+        read_all(self, &self.train, "train")
+    }
+
+    /// Reads and checks what the model is measured on.
+    ///
+    /// # Errors
+    /// As [`Description::read_train`].
+    pub fn read_val(&self) -> Result<Checked> {
+        read_all(self, &self.val, "val")
+    }
+}
+
 /// Reads `parts`, the description's entries `kind`.
-pub(super) fn read_all(description: &Description, parts: &[Part], kind: &str) -> Result<Checked> {
+fn read_all(description: &Description, parts: &[Part], kind: &str) -> Result<Checked> {
     if parts.is_empty() {
         return Err(Error::bad_data(&description.path, format!("no [[{kind}]] names a data set")));
     }

@@ -18,7 +18,7 @@ pub(super) struct Journal {
 impl Journal {
     /// The file `path` for measurements on the data sets of these names.
     pub fn new(path: PathBuf, sets: &[&str]) -> Self {
-        let mut header = "epoch,seconds,rate,boxes,objectness,classes,worth".to_owned();
+        let mut header = "epoch,seconds,rate,boxes,objectness,classes,features,worth".to_owned();
         for set in sets {
             let name = set.replace([',', '"', '\n', '\r'], " ");
             header += &format!(",{name} mAP50-95,{name} mAP50");
@@ -48,13 +48,14 @@ impl Journal {
     pub fn add(&mut self, epoch: &Epoch, time: Duration) -> Result<()> {
         let losses = epoch.losses;
         let mut row = format!(
-            "{},{:.1},{:.6},{:.6},{:.6},{:.6},{:.5}",
+            "{},{:.1},{:.6},{:.6},{:.6},{:.6},{:.6},{:.5}",
             epoch.number,
             time.as_secs_f64(),
             epoch.rate,
             losses.boxes,
             losses.objectness,
             losses.classes,
+            losses.features,
             epoch.worth()
         );
         for score in &epoch.scores {
@@ -82,7 +83,7 @@ mod tests {
         let mut journal = Journal::new(path.clone(), &["a,b"]);
         for number in 1..=3 {
             let scores = vec![Score { name: "a,b".into(), map: 0.25, map50: 0.5 }];
-            let losses = Losses { boxes: 1.0, objectness: 2.0, classes: 3.0 };
+            let losses = Losses { boxes: 1.0, objectness: 2.0, classes: 3.0, features: 0.0 };
             let epoch = Epoch { number, losses, rate: 0.01, scores, best: true };
             journal.add(&epoch, Duration::from_millis(1500)).unwrap();
         }
@@ -92,7 +93,10 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3);
-        assert_eq!(lines[0], "epoch,seconds,rate,boxes,objectness,classes,worth,a b mAP50-95,a b mAP50");
-        assert_eq!(lines[2], "2,1.5,0.010000,1.000000,2.000000,3.000000,0.25000,0.25000,0.50000");
+        assert_eq!(
+            lines[0],
+            "epoch,seconds,rate,boxes,objectness,classes,features,worth,a b mAP50-95,a b mAP50"
+        );
+        assert_eq!(lines[2], "2,1.5,0.010000,1.000000,2.000000,3.000000,0.000000,0.25000,0.25000,0.50000");
     }
 }

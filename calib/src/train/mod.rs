@@ -15,6 +15,8 @@ pub mod adamw;
 pub mod checkpoint;
 pub mod executor;
 pub mod export;
+pub mod features;
+pub mod imitation;
 mod journal;
 pub mod kernels;
 pub mod loss;

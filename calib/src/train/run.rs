@@ -5,8 +5,10 @@
 
 use super::checkpoint::{self, Checkpoint};
 use super::export;
+use super::features::Features;
 use super::journal::Journal;
 use super::loss::{Gains, Losses};
+use super::network::{Network, Weights};
 use super::schedule::{Optimizer, Schedule};
 use super::source::Source;
 use super::state::State;
@@ -146,11 +148,19 @@ impl Run {
     fn new(plan: Plan, data: Data, folder: &Path) -> Result<Self> {
         let names = data.train.classes.clone();
         let source = Source::of(&plan.model, names.len(), plan.seed);
-        let (network, weights, anchors) = source.network(plan.size, &names)?;
-        let teacher = plan.lesson.as_ref();
+        let (plain, weights, anchors) = source.network(plan.size, &names)?;
+        let features = plan.lesson.as_ref().and_then(|lesson| Some((lesson, lesson.taps.as_ref()?)));
+        let features = features.map(|(lesson, taps)| Features::open(&lesson.model, taps, plan.size, cores()));
+        let features = features.transpose()?;
+        let (network, weights) = match &features {
+            Some(features) => with_features(&source, features, &plain, (weights, plan.seed))?,
+            None => (plain.clone(), weights),
+        };
+        // One whose word counts nothing is there for its features alone.
+        let teacher = plan.lesson.as_ref().filter(|lesson| lesson.weight > 0.0);
         let teacher = teacher.map(|lesson| Teacher::open(lesson, plan.size, &names, cores())).transpose()?;
         let anchors = match &teacher {
-            Some(teacher) => teacher.anchors_for(&network.graph, &source, anchors)?,
+            Some(teacher) => teacher.anchors_for(&plain.graph, &source, anchors)?,
             None => anchors,
         };
         let own = Gains::of(plan.size, names.len());
@@ -174,6 +184,8 @@ impl Run {
         let journal = Journal::new(folder.join(JOURNAL), &sets);
         let trainer = Trainer {
             network,
+            plain,
+            features,
             anchors,
             gains,
             names,
@@ -272,4 +284,21 @@ impl Run {
             false => save(&[(&last, &bytes)]),
         }
     }
+}
+
+/// The network with the layer behind which its features are compared, and its numbers: those of `plain`, and the layer's.
+fn with_features(
+    source: &Source,
+    features: &Features,
+    plain: &Network,
+    (mut weights, seed): (Weights, u64),
+) -> Result<(Network, Weights)> {
+    let graph = features.adapt(&plain.graph, seed)?;
+    let (network, new) = match source {
+        Source::New(_) => Network::new(graph)?,
+        Source::File(_) => Network::trained(graph)?,
+    };
+    let known = weights.parameters.len();
+    weights.parameters.extend(new.parameters.into_iter().skip(known));
+    Ok((network, weights))
 }

@@ -1,5 +1,6 @@
 //! A detector that another one learns from: what it says of the pictures of a batch, in the classes of the student.
 
+use super::features::Taps;
 use super::loss::{Anchors, BOX, Hint, Hints};
 use super::source::Source;
 use crate::dataset::classes::{MapEntry, listed, position};
@@ -26,6 +27,8 @@ pub struct Lesson {
     pub map: Vec<MapEntry>,
     /// How much what it says counts, in parts of a label.
     pub weight: f64,
+    /// Which of its tensors the student is to have, too.
+    pub taps: Option<Taps>,
 }
 
 /// A detector with YOLOv5's heads at the size of the student.

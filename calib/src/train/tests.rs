@@ -66,17 +66,19 @@ fn few_pictures(count: usize, boxes_max: usize) -> Option<TrainingSet> {
 fn trainer(set: TrainingSet, size: usize, epochs: usize) -> (Trainer, State) {
     let architecture = Architecture { name: "v5lite-e".into(), classes: set.classes.len(), seed: 1 };
     let (network, weights) = architecture.network(size).unwrap();
-    let plain =
+    let still =
         Augment { mosaic: 0.0, scale: 0.0, translate: 0.0, hsv: [0.0; 3], flip: 0.0, ..Augment::default() };
     let options =
-        Options { size, batch: 8, augment: Some(plain.clone()), seed: 1, threads: 1, ..Options::default() };
+        Options { size, batch: 8, augment: Some(still.clone()), seed: 1, threads: 1, ..Options::default() };
     let validations = validations(&set);
     let names = set.classes.clone();
     let loader = Loader::new(set, options).unwrap();
     let trainer = Trainer {
+        plain: network.clone(),
         network,
+        features: None,
         anchors: default_anchors(3, size).unwrap(),
-        augment: plain,
+        augment: still,
         teacher: None,
         schedule: Schedule {
             optimizer: Optimizer::Sgd,

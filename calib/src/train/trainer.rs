@@ -3,6 +3,8 @@
 use super::adamw;
 use super::executor::Pass;
 use super::export;
+use super::features::Features;
+use super::imitation::compare;
 use super::loss::{Anchors, Gains, Losses, loss};
 use super::network::Network;
 use super::schedule::{Optimizer, Schedule};
@@ -22,6 +24,10 @@ const CLOSING_PART: usize = 10;
 pub struct Trainer {
     /// What is trained.
     pub network: Network,
+    /// What is kept of it: the same without what only helps to train it, which comes last.
+    pub plain: Network,
+    /// Whose feature maps it is to have.
+    pub features: Option<Features>,
     /// Names of the classes.
     pub names: Vec<String>,
     /// Anchors of each output.
@@ -73,7 +79,18 @@ impl Trainer {
         let hints = self.teacher.as_ref().map(|teacher| teacher.hints(batch)).transpose()?;
         let pass = Pass::new(&self.network, &state.weights, &batch.images);
         let statistics = pass.statistics();
-        let (losses, gradients) = loss(&pass.maps(), batch, hints.as_ref(), &self.anchors, self.gains);
+        let mut maps = pass.maps();
+        let adapted = maps.split_off(self.anchors.len());
+        let (mut losses, mut gradients) = loss(&maps, batch, hints.as_ref(), &self.anchors, self.gains);
+        if let (Some(features), Some(adapted)) = (&self.features, adapted.first()) {
+            let level = maps.iter().position(|map| map.extent.rows == adapted.extent.rows).unwrap_or(0);
+            let (own, weight) = (features.look(batch)?, features.taps().weight);
+            let anchors = &self.anchors[level];
+            let (value, mut gradient) = compare(features.taps().kind, adapted, &own, batch, anchors);
+            gradient.iter_mut().for_each(|g| *g *= weight as f32);
+            losses.features = weight * value;
+            gradients.push(gradient);
+        }
         let gradients = pass.backward(gradients);
         let rates = self.schedule.rates(state.epochs, step);
         state.steps += 1;
@@ -120,7 +137,7 @@ impl Trainer {
     /// # Errors
     /// None but those of the graph's builder.
     pub fn model(&self, state: &State) -> Result<Model> {
-        export::model(&self.network, &state.average, &self.names, &self.anchors)
+        export::model(&self.plain, &state.average, &self.names, &self.anchors)
     }
 
     /// How good the averaged weights are on each data set.

@@ -47,7 +47,8 @@ impl From<PixelName> for PixelFormat {
 /// What is watched, and how.
 #[derive(Args, Clone)]
 pub(super) struct Flags {
-    /// Model: .onnx, or ncnn's .param with the .bin beside it.
+    /// Model: .onnx, or ncnn's .param with the .bin beside it [default: the one in this program, which finds persons and
+    /// vehicles].
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Where frames come from: a folder of pictures (JPEG, PNG, BMP; by name), a Y4M or MJPEG file, - for such a

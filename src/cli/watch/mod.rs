@@ -11,13 +11,15 @@ use super::options::{ModelFacts, RunOptions};
 use clap::Args;
 use flags::Flags;
 use ocellus::detect::Names;
+use ocellus::loader::EMBEDDED;
 use ocellus::watch::board::{About, Board};
 use ocellus::watch::config::{self, Config, Share};
 use ocellus::watch::{self, Lens, Live, Shared, Snapshots};
 use ocellus::{Detector, DetectorOptions, Error, Result};
 use output::Output;
 use outward::{Outward, OutwardFlags};
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -30,7 +32,7 @@ use std::sync::Arc;
 /// dropped, damaged, and the mean latency. SIGHUP has the configuration file read again.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
-    rpicam-vid -n -t 0 --codec mjpeg -o - | ocellus watch --model v5lite-e.param --source -\n  \
+    rpicam-vid -n -t 0 --codec mjpeg -o - | ocellus watch --source -\n  \
     rpicam-vid -n -t 0 --width 640 --height 480 --codec yuv420 -o - |\n    \
         ocellus watch --model v5lite-e.param --source - --raw yuv420:640x480\n  \
     ffmpeg -i rtsp://camera/stream -f yuv4mpegpipe -pix_fmt yuv420p - |\n    \
@@ -89,9 +91,7 @@ impl Watch {
         let config = overrides(file.unwrap_or_default())?;
         let shared = Shared::default();
         let options = self.detector_options(&config)?;
-        let Some(model) = &config.model else {
-            return Err(Error::Usage("no model: give --model, or --config with a model in the file".into()));
-        };
+        let model = config.model.as_deref().unwrap_or(Path::new(EMBEDDED));
         let cameras: Vec<String> = config.cameras.iter().map(config::Camera::label).collect();
         let printed = config.print.unwrap_or_default();
         if self.check {
@@ -157,7 +157,7 @@ impl Watch {
 }
 
 fn about(config: &Config, detector: &Detector, options: &DetectorOptions) -> About {
-    let model = config.model.as_ref().and_then(|path| path.file_name());
+    let model = config.model.as_deref().map_or(Some(OsStr::new(EMBEDDED)), Path::file_name);
     let [height, width] = detector.input_size();
     About {
         version: env!("CARGO_PKG_VERSION"),

@@ -58,17 +58,24 @@ pub struct Losses {
     pub objectness: f64,
     /// Classes.
     pub classes: f64,
+    /// Feature maps beside a teacher's.
+    pub features: f64,
 }
 
 impl Losses {
     /// Their sum.
     pub fn sum(&self) -> f64 {
-        self.boxes + self.objectness + self.classes
+        self.boxes + self.objectness + self.classes + self.features
     }
 
     /// Each divided by `n`.
     pub fn over(&self, n: f64) -> Self {
-        Losses { boxes: self.boxes / n, objectness: self.objectness / n, classes: self.classes / n }
+        Losses {
+            boxes: self.boxes / n,
+            objectness: self.objectness / n,
+            classes: self.classes / n,
+            features: self.features / n,
+        }
     }
 }
 
@@ -77,6 +84,7 @@ impl AddAssign for Losses {
         self.boxes += other.boxes;
         self.objectness += other.objectness;
         self.classes += other.classes;
+        self.features += other.features;
     }
 }
 
@@ -150,7 +158,7 @@ impl<'a> Head<'a> {
         });
         let classes = self.add_classes(&matches, gains.classes);
         let objectness = self.add_objectness(&wanted, gains.objectness, anchors.len(), hints.is_some());
-        Losses { boxes, objectness, classes }
+        Losses { boxes, objectness, classes, features: 0.0 }
     }
 
     fn scale(&self, gain: f64, count: f64) -> f64 {
