@@ -152,7 +152,11 @@ fn a_picture_is_all_that_is_needed() {
     let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/sample.jpg");
     let ran = ocellus_in(&dir.folder(), &[&picture]);
     assert_eq!(ran.status, Some(0), "{}", ran.err);
-    assert!(ran.out.contains("sample.jpg: 1 object") && ran.out.contains("drawn in detected/"), "{}", ran.out);
+    assert!(
+        ran.out.contains("sample.jpg: 1 object") && ran.out.contains("drawn in detected/"),
+        "{}",
+        ran.out
+    );
     let drawn = decode(dir.path("detected/sample.jpg")).unwrap();
     assert_eq!((drawn.width, drawn.height), (512, 512));
 
