@@ -150,7 +150,7 @@ fn iou(a: &[f64], b: &[f64]) -> f64 {
 fn a_picture_is_all_that_is_needed() {
     let dir = TempDir::new("picture-alone");
     let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/sample.jpg");
-    let ran = ocellus_in(&dir.folder(), &[&picture]);
+    let ran = ocellus_in(dir.folder(), &[&picture]);
     assert_eq!(ran.status, Some(0), "{}", ran.err);
     assert!(
         ran.out.contains("sample.jpg: 1 object") && ran.out.contains("drawn in detected/"),
