@@ -185,14 +185,14 @@ mod tests {
             let (value, gradient) = loss(&map(0.37));
             assert!(value > 0.0 && gradient.iter().any(|g| *g != 0.0));
             assert!(loss(&Map { values: teacher.clone(), ..map(0.0) }).0.abs() < 1e-12);
-            for at in 0..gradient.len() {
+            for (at, exact) in gradient.iter().enumerate() {
                 let moved = |by: f32| {
                     let mut student = map(0.37);
                     student.values[at] += by;
                     2.0 * loss(&student).0
                 };
                 let difference = (moved(1e-2) - moved(-1e-2)) / f64::from(2e-2f32);
-                assert!((difference - f64::from(gradient[at])).abs() < 1e-4, "{kind:?} {at}: {difference}");
+                assert!((difference - f64::from(*exact)).abs() < 1e-4, "{kind:?} {at}: {difference}");
             }
         }
     }
