@@ -57,21 +57,19 @@ enum Command {
     Man(generate::Man),
 }
 
-/// The arguments; pictures alone stand for what one wants of them.
-fn parse() -> Cli {
-    let cli = Cli::parse();
-    match cli.command {
-        Some(_) => cli,
-        None => {
-            let words = ["ocellus", "detect", "--draw", "detected", "--"].map(OsString::from);
-            Cli::parse_from(words.into_iter().chain(cli.inputs.into_iter().map(OsString::from)))
-        }
-    }
+/// What the arguments ask for; pictures alone stand for what one wants of them.
+fn parse() -> Command {
+    let Cli { command, inputs } = Cli::parse();
+    command.unwrap_or_else(|| {
+        let words = ["ocellus", "detect", "--draw", "detected", "--"].map(OsString::from);
+        let cli = Cli::parse_from(words.into_iter().chain(inputs.into_iter().map(OsString::from)));
+        cli.command.expect("detect is a command")
+    })
 }
 
 /// Parses the arguments and runs the command.
 pub(crate) fn run() -> ExitCode {
-    let Some(command) = parse().command else { unreachable!("without a command it is detect") };
+    let command = parse();
     let log = env_logger::Env::default().filter_or("OCELLUS_LOG", "warn");
     env_logger::Builder::from_env(log).format_timestamp(None).format_target(false).init();
     let done = match &command {

@@ -246,32 +246,32 @@ pub struct Cell<'a> {
     pub classes: &'a [f32],
 }
 
-/// Visits the cells whose objectness is above about `least`; others may be visited too.
-pub(super) fn cells(
-    heads: &Heads,
-    outputs: &[Output],
-    least: f32,
-    mut visit: impl FnMut(Cell),
-) -> Result<()> {
-    let row = BOX_COLUMNS + heads.classes;
-    let Layout::Anchored { scales, encoding } = &heads.layout else {
-        return Err(Error::Usage(format!("only YOLOv5's heads have cells with anchors; this is {heads}")));
-    };
-    let numbers = numbers_of(scales, *encoding, outputs, row)?;
-    let mut classes = Vec::with_capacity(heads.classes);
-    above(scales, outputs, row, numbers, least, |scale, place, objectness| {
-        classes.clear();
-        classes.extend((BOX_COLUMNS..row).map(|i| numbers.activate()(place.column(i))));
-        visit(Cell {
-            scale: place.scale,
-            anchor: place.anchor,
-            at: [place.cell / scale.grid[1], place.cell % scale.grid[1]],
-            bbox: place.bbox(scale, numbers),
-            objectness,
-            classes: &classes,
+impl Heads {
+    /// Visits what the outputs say at every cell whose objectness is above about `least`, before any suppression.
+    ///
+    /// # Errors
+    /// [`Error::Usage`]: the heads have no anchors, or an output is missing or shorter than the heads say.
+    pub fn cells(&self, outputs: &[Output], least: f32, mut visit: impl FnMut(Cell)) -> Result<()> {
+        let row = BOX_COLUMNS + self.classes;
+        let Layout::Anchored { scales, encoding } = &self.layout else {
+            return Err(Error::Usage(format!("only YOLOv5's heads have cells with anchors; this is {self}")));
+        };
+        let numbers = numbers_of(scales, *encoding, outputs, row)?;
+        let mut classes = Vec::with_capacity(self.classes);
+        above(scales, outputs, row, numbers, least, |scale, place, objectness| {
+            classes.clear();
+            classes.extend((BOX_COLUMNS..row).map(|i| numbers.activate()(place.column(i))));
+            visit(Cell {
+                scale: place.scale,
+                anchor: place.anchor,
+                at: [place.cell / scale.grid[1], place.cell % scale.grid[1]],
+                bbox: place.bbox(scale, numbers),
+                objectness,
+                classes: &classes,
+            });
         });
-    });
-    Ok(())
+        Ok(())
+    }
 }
 
 /// What the numbers of an anchored head are, once it is sure that they are all there.
@@ -478,6 +478,36 @@ mod tests {
         assert_eq!(boxes.len(), 1);
         assert_eq!((boxes[0].class_id, boxes[0].score), (1, 0.5));
         assert_eq!(boxes[0].bbox, [56.0 - 31.0, 40.0 - 22.5, 56.0 + 31.0, 40.0 + 22.5]);
+    }
+
+    /// Cells say what candidates are made of, each at its place.
+    #[test]
+    fn cells_are_the_candidates_before_suppression() {
+        let heads = heads(NETWORK, &[&[1, ROWS, ROW]]);
+        let data = logits();
+        let outputs = [Output { data: &data, pitch: 0 }];
+        let mut seen = Vec::new();
+        let mut places = std::collections::HashSet::new();
+        let visit = |cell: Cell| {
+            let [width, height] = heads.scales()[cell.scale].1[cell.anchor];
+            let stride = [8.0, 16.0, 32.0][cell.scale];
+            // The middle lies within half a cell of its cell, the extents are at most four times the anchor's.
+            for (i, (at, anchor)) in [(cell.at[1], width), (cell.at[0], height)].into_iter().enumerate() {
+                let (low, high) = (cell.bbox[i], cell.bbox[i + 2]);
+                assert!(
+                    ((low + high) / 2.0 / stride - at as f32 - 0.5).abs() <= 1.0
+                        && high - low <= 4.0 * anchor
+                );
+            }
+            assert!(places.insert((cell.scale, cell.anchor, cell.at)));
+            for (class, p) in cell.classes.iter().enumerate().filter(|(_, p)| cell.objectness * **p > 0.3) {
+                seen.push((cell.bbox, cell.objectness * p, class as u32));
+            }
+        };
+        heads.cells(&outputs, 0.3, visit).unwrap();
+        assert_close(&found(&heads, &outputs, 0.3, true), seen);
+        let fastest_det = super::tests::heads([64, 32], &[&[1, ROW, 4, 2]]);
+        assert!(matches!(fastest_det.cells(&outputs, 0.3, |_| ()), Err(Error::Usage(_))));
     }
 
     /// Golden numbers: the formulas of FastestDet's ncnn example, written anew in NumPy in double precision,

@@ -1,7 +1,6 @@
 //! What a detector's output tensors mean, decided once from their shapes.
 
 use super::anchors::Anchors;
-use super::decode::{self, Cell, Output};
 use crate::error::{Error, Result};
 use crate::limits::{CLASSES_MAX, INPUT_SIDE_MAX};
 use std::fmt;
@@ -120,14 +119,6 @@ impl Heads {
             }
             Layout::FastestDet { .. } => Vec::new(),
         }
-    }
-
-    /// Visits what the outputs say at every cell whose objectness is above about `least`, before any suppression.
-    ///
-    /// # Errors
-    /// [`Error::Usage`]: the heads have no anchors, or an output is missing or shorter than the heads say.
-    pub fn cells(&self, outputs: &[Output], least: f32, visit: impl FnMut(Cell)) -> Result<()> {
-        decode::cells(self, outputs, least, visit)
     }
 
     /// Indices of the outputs that are read, ascending; others need not be computed.

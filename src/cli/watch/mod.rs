@@ -18,7 +18,6 @@ use ocellus::watch::{self, Lens, Live, Shared, Snapshots};
 use ocellus::{Detector, DetectorOptions, Error, Result};
 use output::Output;
 use outward::{Outward, OutwardFlags};
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -91,7 +90,7 @@ impl Watch {
         let config = overrides(file.unwrap_or_default())?;
         let shared = Shared::default();
         let options = self.detector_options(&config)?;
-        let model = config.model.as_deref().unwrap_or(Path::new(EMBEDDED));
+        let model = model_of(&config);
         let cameras: Vec<String> = config.cameras.iter().map(config::Camera::label).collect();
         let printed = config.print.unwrap_or_default();
         if self.check {
@@ -156,8 +155,13 @@ impl Watch {
     }
 }
 
+/// The model that is asked for, else the one in the program.
+fn model_of(config: &Config) -> &Path {
+    config.model.as_deref().unwrap_or(Path::new(EMBEDDED))
+}
+
 fn about(config: &Config, detector: &Detector, options: &DetectorOptions) -> About {
-    let model = config.model.as_deref().map_or(Some(OsStr::new(EMBEDDED)), Path::file_name);
+    let model = model_of(config).file_name();
     let [height, width] = detector.input_size();
     About {
         version: env!("CARGO_PKG_VERSION"),
