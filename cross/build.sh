@@ -6,8 +6,7 @@
 #     cross/build.sh x86_64 [--static]      PCs
 #
 # The program runs on the oldest CPU of its kind and finds out at run time what the others can do. It needs glibc
-# 2.28 or newer (Debian 10, Raspberry Pi OS "bullseye"); --static makes it independent of any. Built twice, it is the
-# same bytes, wherever the source lies.
+# 2.28 or newer (Debian 10, Raspberry Pi OS "bullseye"); --static makes it independent of any.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -9,7 +9,7 @@
 #     ocellus-VERSION.cdx.json              what it is made of (CycloneDX)
 #     SHA256SUMS                            of all of them
 #
-# The same source gives the same bytes: times are those of the last commit, and paths of this machine are not in them.
+# Times are those of the last commit, and paths of this machine are not in the programs.
 # Needs dpkg-deb, and for other machines' programs what cross/setup.sh installs.
 set -euo pipefail
 . "$(dirname "$0")/../cross/lib.sh"
@@ -81,9 +81,12 @@ CONTROL
 set -e
 if [ -d /run/systemd/system ]; then systemctl --system daemon-reload || true; fi
 POSTINST
-    sed -e 's/^# The service.*/# A service without its program would be started again and again./' \
-        -e 's/^if .*/if [ "$1" = remove ] \&\& [ -d \/run\/systemd\/system ]; then systemctl stop ocellus || true; fi/' \
-        "$tree/DEBIAN/postinst" >"$tree/DEBIAN/prerm"
+    cat >"$tree/DEBIAN/prerm" <<'PRERM'
+#!/bin/sh
+# A service without its program would be started again and again.
+set -e
+if [ "$1" = remove ] && [ -d /run/systemd/system ]; then systemctl stop ocellus || true; fi
+PRERM
     chmod 755 "$tree/DEBIAN/postinst" "$tree/DEBIAN/prerm"
     (cd "$tree" && find etc usr -type f -print0 | sort -z | xargs -0 md5sum >DEBIAN/md5sums)
     same_times "$tree"
