@@ -1,6 +1,6 @@
 //! `calib qat`: arguments and the run.
 
-use super::train::{self, Defaults, RunArgs, Subject, absolute, scores_line};
+use super::train::{self, Defaults, RunArgs, Subject, absolute, say, scores_line};
 use crate::error::{Error, Result};
 use crate::train::schedule::Optimizer;
 use crate::train::teacher::Lesson;
@@ -47,10 +47,12 @@ pub(super) fn run(args: &QatArgs, out: &mut dyn Write) -> Result<()> {
     let lesson = args.teacher.as_ref().map(lesson).transpose()?;
     let model = args.model.as_deref().unwrap_or_else(|| "".as_ref()).to_string_lossy();
     let mut run = train::open(&args.run, Subject { model: &model, weights: None, lesson }, &DEFAULTS)?;
+    if !run.is_int8() {
+        return Err(Error::Usage(format!("{model}: a float model; make it int8 by calib quantize first")));
+    }
     if run.epochs() == 0 {
         let scores = run.scores(|| ())?;
-        let line = format!("before   mAP50-95/50: {}", scores_line(&scores));
-        writeln!(out, "{line}").map_err(|e| Error::io("standard output", e))?;
+        say(out, format!("before   mAP50-95/50: {}", scores_line(&scores)))?;
     }
     train::report(&mut run, out)
 }

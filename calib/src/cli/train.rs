@@ -144,9 +144,6 @@ pub(super) fn open(args: &RunArgs, subject: Subject, defaults: &Defaults) -> Res
 
 /// Trains, and reports each epoch on `out`.
 pub(super) fn report(run: &mut Run, out: &mut dyn Write) -> Result<()> {
-    let say = |out: &mut dyn Write, line: String| {
-        writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|e| Error::io("standard output", e))
-    };
     let Plan { model, size, epochs, batch, .. } = run.plan();
     let (parameters, steps) = (run.parameters(), run.steps());
     let measured = run.measured();
@@ -171,6 +168,10 @@ pub(super) fn report(run: &mut Run, out: &mut dyn Write) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+pub(super) fn say(out: &mut dyn Write, line: String) -> Result<()> {
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|e| Error::io("standard output", e))
 }
 
 fn plan(args: &RunArgs, data: &Path, subject: Subject, defaults: &Defaults) -> Result<Plan> {

@@ -1,19 +1,18 @@
 //! A tensor of a teacher, and the student's that is to be like it.
 
 use super::imitation::Kind;
+use super::workers::Workers;
 use crate::error::{Error, Result};
 use crate::loader::Batch;
 use crate::quantize::simple;
 use crate::random::Random;
 use crate::runtime::activations::Observer;
-use crate::share::share;
 use ocellus::graph::{Graph, Op, ValueId, WindowAttrs};
-use ocellus::image::{Frame, Preprocess};
+use ocellus::image::Preprocess;
 use ocellus::loader::{LoadOptions, load};
 use ocellus::tensor::{Data, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 /// Which tensors are compared, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,7 +30,7 @@ pub struct Taps {
 /// The teacher's side.
 pub struct Features {
     taps: Taps,
-    observers: Mutex<Vec<Observer>>,
+    observers: Workers<Observer>,
     /// Channels, rows and columns.
     shape: [usize; 3],
 }
@@ -46,9 +45,8 @@ impl Features {
         let preprocess = Preprocess::from_metadata(&read.metadata)?;
         let graph = simple(&read.graph)?;
         let (tensor, shape) = named(&graph, &taps.teacher, "teacher")?;
-        let observers = (0..threads.max(1)).map(|_| Observer::new(&graph, &preprocess, &[tensor]));
-        let observers = observers.collect::<ocellus::Result<Vec<_>>>()?;
-        Ok(Features { taps: taps.clone(), observers: Mutex::new(observers), shape })
+        let observers = Workers::new(threads, || Observer::new(&graph, &preprocess, &[tensor]))?;
+        Ok(Features { taps: taps.clone(), observers, shape })
     }
 
     /// How the tensors are compared.
@@ -93,26 +91,18 @@ impl Features {
     /// # Errors
     /// It cannot run.
     pub fn look(&self, batch: &Batch) -> Result<Vec<f32>> {
-        let pictures: Vec<&[u8]> = batch.images.chunks_exact(batch.size * batch.size * 3).collect();
         let [channels, rows, columns] = self.shape;
         let plane = rows * columns;
-        let made = Mutex::new(vec![0.0; channels * pictures.len() * plane]);
-        let lock = || self.observers.lock().unwrap_or_else(PoisonError::into_inner);
-        let threads = lock().len();
-        let take = || Ok(lock().pop().expect("as many threads as observers ask"));
-        let back = share(&pictures, threads, take, |observer, image, picture| {
-            let frame = Frame::new(batch.size, batch.size, picture.to_vec()).expect("pictures are squares");
-            observer.look_at(&frame)?;
-            let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
-            for cell in 0..plane {
-                for (channel, value) in observer.pixel(0, cell).iter().enumerate() {
-                    made[(channel * pictures.len() + image) * plane + cell] = *value;
-                }
-            }
-            Ok(())
+        let of_pictures = self.observers.look(batch, |observer, _, frame| {
+            observer.look_at(frame)?;
+            Ok((0..plane).flat_map(|cell| observer.pixel(0, cell).to_vec()).collect::<Vec<f32>>())
         })?;
-        lock().extend(back);
-        Ok(made.into_inner().unwrap_or_else(PoisonError::into_inner))
+        let of_channel = |channel: usize| {
+            let picture =
+                move |pixels: &Vec<f32>| pixels.iter().skip(channel).step_by(channels).copied().collect();
+            of_pictures.iter().flat_map(move |pixels| -> Vec<f32> { picture(pixels) })
+        };
+        Ok((0..channels).flat_map(of_channel).collect())
     }
 }
 

@@ -30,6 +30,7 @@ mod tape;
 pub mod teacher;
 pub mod trainer;
 pub mod validation;
+mod workers;
 
 #[cfg(test)]
 mod tests;

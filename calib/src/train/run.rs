@@ -205,6 +205,11 @@ impl Run {
         &self.plan
     }
 
+    /// Whether the network has int8 weights.
+    pub fn is_int8(&self) -> bool {
+        !self.trainer.network.grids.is_empty()
+    }
+
     /// Epochs that are done.
     pub fn epochs(&self) -> usize {
         self.state.epochs

@@ -3,17 +3,15 @@
 use super::features::Taps;
 use super::loss::{Anchors, BOX, Hint, Hints};
 use super::source::Source;
+use super::workers::Workers;
 use crate::dataset::classes::{MapEntry, listed, position};
 use crate::error::{Error, Result};
 use crate::loader::Batch;
-use crate::share::share;
 use ocellus::detect::Cell;
 use ocellus::graph::Graph;
-use ocellus::image::Frame;
 use ocellus::{Detector, DetectorOptions};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 
 /// What a teacher is less sure of says nothing.
 const LEAST_SCORE: f32 = 0.01;
@@ -33,8 +31,7 @@ pub struct Lesson {
 
 /// A detector with YOLOv5's heads at the size of the student.
 pub struct Teacher {
-    /// One for each thread that asks at the same time.
-    detectors: Mutex<Vec<Detector>>,
+    detectors: Workers<Detector>,
     /// For each of its classes the student's.
     classes: Vec<Option<usize>>,
     /// Number of the student's classes.
@@ -50,9 +47,8 @@ impl Teacher {
     /// It cannot be opened at this size, has other heads than YOLOv5's, or none of the classes.
     pub fn open(lesson: &Lesson, size: usize, classes: &[String], threads: usize) -> Result<Self> {
         let options = DetectorOptions { size: Some([size; 2]), ..DetectorOptions::default() };
-        let open = |_| Detector::open(&lesson.model, &options);
-        let detectors = (0..threads.max(1)).map(open).collect::<ocellus::Result<Vec<_>>>()?;
-        let heads = detectors[0].heads();
+        let detector = Detector::open(&lesson.model, &options)?;
+        let heads = detector.heads();
         let scales: Vec<_> =
             heads.scales().into_iter().map(|(grid, anchors)| (grid, anchors.to_vec())).collect();
         if scales.is_empty() {
@@ -61,10 +57,10 @@ impl Teacher {
                 "{model}: only networks with YOLOv5's heads can teach; this is {heads}"
             )));
         }
-        let own: Vec<String> =
-            (0..heads.classes()).map(|i| detectors[0].names().get(i).to_string()).collect();
+        let own: Vec<String> = (0..heads.classes()).map(|i| detector.names().get(i).to_string()).collect();
         let joined = joined(&own, classes, &lesson.map)?;
-        Ok(Teacher { detectors: Mutex::new(detectors), classes: joined, students: classes.len(), scales })
+        let detectors = Workers::new(threads, || Detector::open(&lesson.model, &options))?;
+        Ok(Teacher { detectors, classes: joined, students: classes.len(), scales })
     }
 
     /// Its anchors, for a student: what one anchor finds is not what another one can learn. A student that was trained
@@ -98,34 +94,15 @@ impl Teacher {
     /// # Errors
     /// It cannot run.
     pub fn hints(&self, batch: &Batch) -> Result<Hints> {
-        let each = batch.size * batch.size * 3;
-        let pictures: Vec<&[u8]> = batch.images.chunks_exact(each).collect();
-        let found: Vec<Mutex<Hints>> = pictures.iter().map(|_| Mutex::default()).collect();
-        let take = || {
-            let mut detectors = self.detectors.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(detectors.pop().expect("as many threads as detectors ask"))
-        };
-        let count = self.detectors.lock().unwrap_or_else(PoisonError::into_inner).len();
-        let back = share(&pictures, count, take, |detector, image, picture| {
-            let hints = self.look(detector, image, picture, batch.size)?;
-            *found[image].lock().unwrap_or_else(PoisonError::into_inner) = hints;
-            Ok(())
+        let of_pictures = self.detectors.look(batch, |detector, image, frame| {
+            let mut hints: Hints = vec![Vec::new(); self.scales.len()];
+            detector.cells(frame, LEAST_SCORE, |cell| hints[cell.scale].extend(self.hint(image, &cell)))?;
+            Ok(hints)
         })?;
-        self.detectors.lock().unwrap_or_else(PoisonError::into_inner).extend(back);
         let mut hints: Hints = vec![Vec::new(); self.scales.len()];
-        for of_picture in found {
-            let of_picture = of_picture.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for of_picture in of_pictures {
             hints.iter_mut().zip(of_picture).for_each(|(all, some)| all.extend(some));
         }
-        Ok(hints)
-    }
-
-    fn look(&self, detector: &mut Detector, image: usize, rgb: &[u8], size: usize) -> Result<Hints> {
-        let frame = Frame::new(size, size, rgb.to_vec()).expect("a batch's pictures are squares");
-        let mut hints: Hints = vec![Vec::new(); self.scales.len()];
-        detector.cells(&frame, LEAST_SCORE, |cell| {
-            hints[cell.scale].extend(self.hint(image, &cell));
-        })?;
         Ok(hints)
     }
 
@@ -172,5 +149,25 @@ fn joined(teacher: &[String], student: &[String], map: &[MapEntry]) -> Result<Ve
             student[class],
             listed(teacher.iter().map(String::as_str))
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        text.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn classes_are_joined_by_name_and_map() {
+        let (teacher, student) = (names("person dog car bus"), names("Person vehicle"));
+        let map: Vec<MapEntry> = ["car=vehicle", "bus=vehicle"].map(|entry| entry.parse().unwrap()).into();
+        assert_eq!(joined(&teacher, &student, &map).unwrap(), [Some(0), None, Some(1), Some(1)]);
+        let refused = |map: &[MapEntry]| joined(&teacher, &student, map).unwrap_err().to_string();
+        assert!(refused(&[]).contains("no class `vehicle`"), "{}", refused(&[]));
+        assert!(refused(&["truck=vehicle".parse().unwrap()]).contains("teacher has no class `truck`"));
+        assert!(refused(&["car=lorry".parse().unwrap()]).contains("student has no class `lorry`"));
     }
 }

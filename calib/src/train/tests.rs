@@ -2,17 +2,23 @@
 
 use super::checkpoint::{self, Checkpoint};
 use super::executor::Pass;
+use super::features::Taps;
+use super::imitation::Kind;
+use super::kernels::Extent;
 use super::loss::Gains;
 use super::network::{Network, Running};
+use super::run::{Data, Plan, Run};
 use super::schedule::{Optimizer, Schedule};
-use super::source::{Architecture, default_anchors};
+use super::source::{self, Architecture, default_anchors};
 use super::state::State;
+use super::teacher::{Lesson, Teacher};
 use super::trainer::Trainer;
 use super::validation::validations;
 use crate::augment::Augment;
 use crate::dataset::training::{Labelled, Origin, Picture, TrainingSet};
 use crate::dataset::{Dataset, Source};
-use crate::loader::{Loader, Options};
+use crate::loader::{Batch, Loader, Options};
+use crate::write::onnx::OnnxOptions;
 use ocellus::engine::{Engine, EngineOptions};
 use std::path::{Path, PathBuf};
 
@@ -186,6 +192,114 @@ fn the_engine_computes_what_was_trained_with_codes() {
             assert!(error < 1e-2 * size, "{name} {i}: {error} of {size}");
         }
     }
+}
+
+/// A detector with random weights, as a file.
+struct Made(PathBuf);
+
+impl Made {
+    fn new(name: &str, size: usize) -> Self {
+        let graph = Architecture { name: "v5lite-e".into(), classes: 2, seed: 3 }.graph(size).unwrap();
+        let metadata = [("names".to_owned(), "{0: 'person', 1: 'vehicle'}".to_owned())];
+        let options = OnnxOptions { metadata: &metadata, other_size: None };
+        let path = std::env::temp_dir().join(format!("calib-{name}-{}.onnx", std::process::id()));
+        std::fs::write(&path, crate::write::onnx::onnx(&graph, &options).unwrap()).unwrap();
+        Made(path)
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
+fn unlabelled(size: usize, pictures: usize) -> Batch {
+    let images = noise(size, pictures);
+    let pictures: Vec<u32> = (0..pictures as u32).collect();
+    let known = vec![true; 2 * pictures.len()];
+    Batch { images, size, targets: Vec::new(), ignored: Vec::new(), known, pictures }
+}
+
+/// A teacher says of each cell what a student with the same weights computes there: nothing is to be learned of classes
+/// and objects.
+#[test]
+fn a_teacher_says_what_its_twin_computes() {
+    const SIZE: usize = 96;
+    let (made, names) = (Made::new("twin", SIZE), vec!["person".to_owned(), "vehicle".to_owned()]);
+    let lesson = Lesson { model: made.0.clone(), map: Vec::new(), weight: 1.0, taps: None };
+    let teacher = Teacher::open(&lesson, SIZE, &names, 2).unwrap();
+    let source = source::Source::of(made.0.to_str().unwrap(), 2, 0);
+    let (network, weights, anchors) = source.network(SIZE, &names).unwrap();
+    assert_eq!(teacher.anchors_for(&network.graph, &source, anchors.clone()).unwrap(), anchors);
+    let batch = unlabelled(SIZE, 3);
+    let maps = Pass::new(&network, &weights, &batch.images).maps();
+    let sigmoid = |x: f32| 1.0 / (1.0 + f64::from(-x).exp());
+    let mut seen = 0;
+    for (map, hints) in maps.iter().zip(teacher.hints(&batch).unwrap()) {
+        let Extent { images, columns, .. } = map.extent;
+        for hint in hints {
+            let cell = hint.at[0] * columns + hint.at[1];
+            let number = |k: usize| {
+                let channel = hint.anchor * 7 + k;
+                sigmoid(map.values[(channel * images + hint.image) * map.extent.plane() + cell])
+            };
+            let classes = [number(5), number(6)];
+            let best = classes[0].max(classes[1]);
+            assert!((hint.score - number(4) * best).abs() < 1e-3, "{hint:?}");
+            for (ours, theirs) in hint.classes.iter().zip(classes) {
+                assert!((ours - theirs / best).abs() < 1e-2, "{hint:?}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 100, "{seen}");
+}
+
+/// The layer that brings a student's features to the teacher's is trained, and no part of the model.
+#[test]
+fn features_help_to_train_and_are_not_kept() {
+    const SIZE: usize = 96;
+    let Some(set) = few_pictures(8, 3) else { return };
+    let made = Made::new("features", SIZE);
+    let layer = {
+        let read = ocellus::loader::load(&made.0, &Default::default()).unwrap();
+        let graph = crate::quantize::simple(&read.graph).unwrap();
+        let conv = graph.nodes.iter().rev().find(|node| !graph.outputs.contains(&node.output)).unwrap();
+        conv.name.clone()
+    };
+    let taps = Taps { student: layer.clone(), teacher: layer, kind: Kind::Channelwise, weight: 0.5 };
+    let data = || Data { train: set.clone(), val: set.clone() };
+    let folder = std::env::temp_dir().join(format!("calib-features-{}", std::process::id()));
+    let plan = Plan {
+        data: PathBuf::new(),
+        root: None,
+        skip_bad: false,
+        model: made.0.to_str().unwrap().to_owned(),
+        size: SIZE,
+        epochs: 2,
+        batch: 4,
+        seed: 1,
+        optimizer: Optimizer::AdamW,
+        rate: 1e-3,
+        objectness: None,
+        patience: 0,
+        augment: Augment::default(),
+        lesson: Some(Lesson { model: made.0.clone(), map: Vec::new(), weight: 0.0, taps: Some(taps) }),
+    };
+    let mut run = Run::begin(plan.clone(), data(), &folder, None).unwrap();
+    let epoch = run.epoch(|_| (), || ()).unwrap();
+    assert!(epoch.losses.features > 0.0);
+    let outputs =
+        ocellus::loader::load(&folder.join("last.onnx"), &Default::default()).unwrap().graph.outputs;
+    assert_eq!(outputs.len(), 3);
+    // The layer goes on with the run.
+    assert_eq!(Run::resume(data(), &folder).unwrap().epochs(), 1);
+    let wrong = Taps { teacher: "nothing".into(), ..plan.lesson.clone().unwrap().taps.unwrap() };
+    let lesson = Lesson { taps: Some(wrong), ..plan.lesson.clone().unwrap() };
+    let refused = Run::begin(Plan { lesson: Some(lesson), ..plan }, data(), &folder.join("other"), None);
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(refused.err().unwrap().to_string().contains("the teacher has no layer `nothing`"));
 }
 
 /// A run that was stopped between two epochs goes on to the same numbers.
