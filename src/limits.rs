@@ -67,6 +67,8 @@ pub const CAMERAS_MAX: usize = 64;
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 /// Most class names in a names file or in a model's metadata.
 pub const CLASSES_MAX: usize = 10_000;
+/// Least and largest depth and width multiple of a built-in network.
+pub const MULTIPLES: [f64; 2] = [0.05, 2.0];
 /// Most candidate boxes that enter non-maximum suppression; the best by score are kept.
 pub const CANDIDATES_MAX: usize = 30_000;
 /// Most worker threads of an engine.

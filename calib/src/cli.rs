@@ -11,6 +11,8 @@ mod distill;
 mod flags;
 mod measuring;
 mod merge;
+#[cfg(feature = "train")]
+mod pipeline;
 mod preprocess;
 #[cfg(feature = "train")]
 mod qat;
@@ -36,6 +38,8 @@ pub use distill::DistillArgs;
 pub use flags::{EvalSetArgs, PicturesArgs, RunArgs};
 pub use measuring::AnnotatedArgs;
 pub use merge::MergeArgs;
+#[cfg(feature = "train")]
+pub use pipeline::PipelineArgs;
 pub use preprocess::PreprocessArgs;
 #[cfg(feature = "train")]
 pub use qat::QatArgs;
@@ -160,6 +164,10 @@ pub enum Command {
     #[cfg(feature = "train")]
     #[command(after_long_help = qat::EXAMPLES)]
     Qat(Box<QatArgs>),
+    /// From pictures to an int8 model in one go: teacher, student, the better one, quantized, trained further if need be.
+    #[cfg(feature = "train")]
+    #[command(after_long_help = pipeline::EXAMPLES)]
+    Pipeline(PipelineArgs),
 }
 
 const EVAL_EXAMPLES: &str = "\
@@ -247,6 +255,8 @@ pub fn run(cli: &Cli, out: &mut dyn Write) -> Result<()> {
         Command::Distill(args) => distill::run(args, out),
         #[cfg(feature = "train")]
         Command::Qat(args) => qat::run(args, out),
+        #[cfg(feature = "train")]
+        Command::Pipeline(args) => pipeline::run(args, out),
     }
 }
 

@@ -23,6 +23,9 @@ pub mod limits;
 pub mod loader;
 pub mod metrics;
 pub mod page;
+#[cfg(feature = "train")]
+pub mod pipeline;
+pub mod pytorch;
 pub mod quantize;
 pub mod random;
 pub mod report;

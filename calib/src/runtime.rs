@@ -6,11 +6,12 @@ pub mod latency;
 pub mod network;
 
 use crate::eval::{Detect, Detection};
+use crate::pytorch::{is_checkpoint, load};
 use ocellus::detect::Names;
 use ocellus::engine::{self, EngineOptions};
 use ocellus::engines::EngineKind;
 use ocellus::kernels::isa::Isa;
-use ocellus::loader::Model;
+use ocellus::loader::{LoadOptions, Model};
 use ocellus::{Detector, DetectorOptions, image};
 use std::path::{Path, PathBuf};
 
@@ -87,8 +88,18 @@ impl Default for ModelOptions {
 /// # Errors
 /// The model is broken or unsupported, is no detector, or an option does not fit it.
 pub fn open(options: &ModelOptions) -> ocellus::Result<Box<dyn Detect>> {
-    let detector = Detector::open(&options.model, &detector_options(options)?)?;
-    Ok(Box::new(Runtime::of(detector)))
+    Ok(Box::new(Runtime::of(detector(options)?)))
+}
+
+fn detector(options: &ModelOptions) -> ocellus::Result<Detector> {
+    let (path, detector) = (&options.model, detector_options(options)?);
+    match is_checkpoint(path) {
+        true => {
+            let model = load(path, &LoadOptions { size: detector.size })?;
+            Detector::of_model(&model, &detector).map_err(|e| e.at(|place| place.file = Some(path.clone())))
+        }
+        false => Detector::open(path, &detector),
+    }
 }
 
 /// A model that is in memory; of `options` the file, the engine and the side are of no meaning.

@@ -3,6 +3,7 @@
 //! Weights are scaled as He et al. do (Delving deep into rectifiers, 2015), from the mean square that each
 //! tensor is expected to have: whatever the depth, numbers neither vanish nor overflow.
 
+use super::Multiples;
 use super::random::Random;
 use crate::Error;
 use crate::error::Result;
@@ -41,6 +42,7 @@ pub(super) struct Builder {
     graph: Graph,
     /// Of a YOLO head.
     classes: usize,
+    multiples: Multiples,
     random: Random,
     /// Expected mean square of values.
     power: HashMap<ValueId, f32>,
@@ -48,12 +50,12 @@ pub(super) struct Builder {
 
 impl Builder {
     /// A graph with one input `[1, 3, height, width]`, a picture of numbers in 0..1.
-    pub fn new(size: [usize; 2], classes: usize, seed: u64) -> Result<(Self, ValueId)> {
+    pub fn new(size: [usize; 2], classes: usize, multiples: Multiples, seed: u64) -> Result<(Self, ValueId)> {
         let mut graph = Graph::new();
         let shape = Shape::new([1, 3, size[0], size[1]]).map_err(|e| Error::Usage(format!("size: {e}")))?;
         let image = graph.push_input("images", shape)?;
         let power = HashMap::from([(image, 1.0 / 3.0)]);
-        Ok((Builder { graph, classes, random: Random::new(seed), power }, image))
+        Ok((Builder { graph, classes, multiples, random: Random::new(seed), power }, image))
     }
 
     pub fn finish(mut self, outputs: Vec<ValueId>) -> Graph {
@@ -66,6 +68,16 @@ impl Builder {
 
     pub fn classes(&self) -> usize {
         self.classes
+    }
+
+    /// Channels where the architecture's file has `channels`.
+    pub fn wide(&self, channels: usize) -> usize {
+        self.multiples.channels(channels)
+    }
+
+    /// Blocks where the architecture's file has `repeats`.
+    pub fn deep(&self, repeats: usize) -> usize {
+        self.multiples.repeats(repeats)
     }
 
     pub fn channels(&self, x: ValueId) -> usize {
@@ -264,11 +276,6 @@ impl Builder {
     fn resize(&mut self, x: ValueId, factor: f32, mode: ResizeMode, coords: ResizeCoords) -> Result<ValueId> {
         let output = self.rows_columns(x).map(|n| (n as f32 * factor) as usize);
         self.push(Op::Resize { output, scale: [factor; 2], mode, coords }, vec![x], self.power(x))
-    }
-
-    /// YOLOv5's Focus: every 2×2 pixels become one of four times the channels.
-    pub fn focus(&mut self, x: ValueId) -> Result<ValueId> {
-        self.push(Op::Focus, vec![x], self.power(x))
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) use random::Random;
 use crate::Error;
 use crate::error::Result;
 use crate::graph::{Graph, Op, ValueId};
-use crate::limits::CLASSES_MAX;
+use crate::limits::{CLASSES_MAX, MULTIPLES};
 use builder::Builder;
 
 /// Seed of the weights.
@@ -27,14 +27,41 @@ const SEED: u64 = 1;
 /// Classes of the detectors that were published: those of COCO.
 const CLASSES: usize = 80;
 
+/// How much deeper and wider a YOLOv5 is than its architecture's file: `depth_multiple` and `width_multiple`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Multiples {
+    /// Of the blocks that repeat.
+    pub depth: f64,
+    /// Of the channels, which are then rounded up to multiples of 8.
+    pub width: f64,
+}
+
+impl Multiples {
+    /// Channels where the architecture's file has `channels`: a multiple of 8, as YOLOv5 rounds.
+    pub fn channels(self, channels: usize) -> usize {
+        (channels as f64 * self.width / 8.0).ceil() as usize * 8
+    }
+
+    /// Blocks where the architecture's file has `repeats`.
+    pub fn repeats(self, repeats: usize) -> usize {
+        match repeats {
+            0 | 1 => repeats,
+            _ => ((repeats as f64 * self.depth).round_ties_even() as usize).max(1),
+        }
+    }
+}
+
+const ONE: Multiples = Multiples { depth: 1.0, width: 1.0 };
+
 /// A network of the built-in set.
+#[derive(Clone, Copy)]
 pub struct Network {
     /// Name, as benchncnn or the network's authors have it.
     pub name: &'static str,
     /// Side of the square input at which it is usually measured.
     pub size: usize,
-    /// Whether its outputs are the raw maps of YOLOv5's heads.
-    yolov5: bool,
+    /// Of networks whose outputs are the raw maps of YOLOv5's heads.
+    multiples: Option<Multiples>,
     build: fn(&mut Builder, ValueId) -> Result<Vec<ValueId>>,
 }
 
@@ -43,25 +70,25 @@ const fn network(
     size: usize,
     build: fn(&mut Builder, ValueId) -> Result<Vec<ValueId>>,
 ) -> Network {
-    Network { name, size, yolov5: false, build }
+    Network { name, size, multiples: None, build }
 }
 
-const fn yolov5(
-    name: &'static str,
-    size: usize,
-    build: fn(&mut Builder, ValueId) -> Result<Vec<ValueId>>,
-) -> Network {
-    Network { yolov5: true, ..network(name, size, build) }
+const fn v5lite(name: &'static str, build: fn(&mut Builder, ValueId) -> Result<Vec<ValueId>>) -> Network {
+    Network { multiples: Some(ONE), ..network(name, 320, build) }
+}
+
+const fn yolov5(name: &'static str, depth: f64, width: f64) -> Network {
+    Network { multiples: Some(Multiples { depth, width }), ..network(name, 640, yolo::yolov5) }
 }
 
 /// The built-in set.
 pub static NETWORKS: [Network; 20] = [
-    yolov5("v5lite-e", 320, yolo::v5lite_e),
-    yolov5("v5lite-s", 320, yolo::v5lite_s),
-    yolov5("v5lite-c", 320, yolo::v5lite_c),
-    yolov5("v5lite-g", 320, yolo::v5lite_g),
-    yolov5("yolov5n", 640, yolo::yolov5n),
-    yolov5("yolov5s", 640, yolo::yolov5s),
+    v5lite("v5lite-e", yolo::v5lite_e),
+    v5lite("v5lite-s", yolo::v5lite_s),
+    v5lite("v5lite-c", yolo::v5lite_c),
+    v5lite("v5lite-g", yolo::v5lite_g),
+    yolov5("yolov5n", 0.33, 0.25),
+    yolov5("yolov5s", 0.33, 0.5),
     network("nanodet_m", 320, detectors::nanodet_m),
     network("yolo-fastest-1.1", 320, detectors::yolo_fastest),
     network("yolo-fastestv2", 352, detectors::yolo_fastest_v2),
@@ -78,9 +105,13 @@ pub static NETWORKS: [Network; 20] = [
     network("resnet50", 224, classifiers::resnet50),
 ];
 
+/// Too large for small CPUs: to teach, and to be compared with.
+static LARGE: [Network; 3] =
+    [yolov5("yolov5m", 0.67, 0.75), yolov5("yolov5l", 1.0, 1.0), yolov5("yolov5x", 1.33, 1.25)];
+
 /// The network of this name.
 pub fn find(name: &str) -> Option<&'static Network> {
-    NETWORKS.iter().find(|network| network.name == name)
+    NETWORKS.iter().chain(&LARGE).find(|network| network.name == name)
 }
 
 impl Network {
@@ -92,9 +123,37 @@ impl Network {
         self.made(size, CLASSES, SEED)
     }
 
-    /// The names of the networks with the heads of YOLOv5.
-    pub fn yolov5_names() -> impl Iterator<Item = &'static str> {
-        NETWORKS.iter().filter(|network| network.yolov5).map(|network| network.name)
+    /// The networks with the heads of YOLOv5.
+    pub fn yolov5s() -> impl Iterator<Item = &'static Network> {
+        NETWORKS.iter().chain(&LARGE).filter(|network| network.multiples.is_some())
+    }
+
+    /// Its multiples, if it has the heads of YOLOv5.
+    pub fn multiples(&self) -> Option<Multiples> {
+        self.multiples
+    }
+
+    /// The same architecture with other multiples.
+    ///
+    /// # Errors
+    /// It has other heads than YOLOv5's, or the multiples are out of bounds.
+    pub fn scaled(&self, multiples: Multiples) -> Result<Network> {
+        self.check_heads()?;
+        let within = |multiple: f64| (MULTIPLES[0]..=MULTIPLES[1]).contains(&multiple);
+        if !within(multiples.depth) || !within(multiples.width) {
+            let [least, most] = MULTIPLES;
+            return Err(Error::Usage(format!("{multiples:?}: from {least} to {most} are possible")));
+        }
+        Ok(Network { multiples: Some(multiples), ..*self })
+    }
+
+    fn check_heads(&self) -> Result<()> {
+        if self.multiples.is_some() {
+            return Ok(());
+        }
+        let all: Vec<_> = Network::yolov5s().map(|network| network.name).collect();
+        let what = format!("{} has no heads of YOLOv5; one of {} has", self.name, all.join(", "));
+        Err(Error::Usage(what))
     }
 
     /// A detector to be trained: as [`graph`](Self::graph), but for any number of classes and with weights of a
@@ -103,11 +162,7 @@ impl Network {
     /// # Errors
     /// The network has other heads, or does not fit the size or the number of classes.
     pub fn detector(&self, size: [usize; 2], classes: usize, seed: u64) -> Result<Graph> {
-        if !self.yolov5 {
-            let all: Vec<_> = Network::yolov5_names().collect();
-            let what = format!("{} has no heads of YOLOv5; one of {} has", self.name, all.join(", "));
-            return Err(Error::Usage(what));
-        }
+        self.check_heads()?;
         if !(1..=CLASSES_MAX).contains(&classes) {
             return Err(Error::Usage(format!("{classes} classes; 1 to {CLASSES_MAX} are possible")));
         }
@@ -115,7 +170,7 @@ impl Network {
     }
 
     fn made(&self, size: [usize; 2], classes: usize, seed: u64) -> Result<Graph> {
-        let (mut builder, image) = Builder::new(size, classes, seed)?;
+        let (mut builder, image) = Builder::new(size, classes, self.multiples.unwrap_or(ONE), seed)?;
         let outputs = (self.build)(&mut builder, image)?;
         Ok(builder.finish(outputs))
     }

@@ -1,4 +1,6 @@
 //! YOLOv5-Lite (v5Lite-{e,s,c,g}.yaml of YOLOv5-Lite 1.4) and YOLOv5 6.0, to the three raw maps of their heads.
+//!
+//! Numbers of channels and of repeated blocks are those of the files; [`Builder::wide`] and [`Builder::deep`] scale them.
 
 use super::blocks::{separable, shuffle_stage, squeeze_excite};
 use super::builder::{Builder, Conv, HARD_SWISH, RELU, SILU};
@@ -55,22 +57,22 @@ fn upsampled_with(b: &mut Builder, x: ValueId, other: ValueId) -> Result<ValueId
 
 /// ShuffleNetV2 up to strides 8, 16 and 32; `last` units in the deepest stage.
 fn shuffle_backbone(b: &mut Builder, x: ValueId, last: usize) -> Result<[ValueId; 3]> {
-    let x = b.conv(x, 32, 3, 2, RELU)?;
+    let x = b.conv(x, b.wide(32), 3, 2, RELU)?;
     let x = b.max_pool(x, 3, 2, 1)?;
-    // 116 channels in the file, rounded up to a multiple of 8.
-    let p3 = shuffle_stage(b, x, 120, 3, RELU)?;
-    let p4 = shuffle_stage(b, p3, 232, 7, RELU)?;
-    let p5 = shuffle_stage(b, p4, 464, last, RELU)?;
+    let p3 = shuffle_stage(b, x, b.wide(116), b.deep(3), RELU)?;
+    let p4 = shuffle_stage(b, p3, b.wide(232), b.deep(7), RELU)?;
+    let p5 = shuffle_stage(b, p4, b.wide(464), b.deep(last), RELU)?;
     Ok([p3, p4, p5])
 }
 
 pub(super) fn v5lite_e(b: &mut Builder, x: ValueId) -> Result<Vec<ValueId>> {
-    let block = |b: &mut Builder, x, stride| separable(b, x, (96, 3, stride), [RELU; 2]);
+    let width = b.wide(96);
+    let block = |b: &mut Builder, x, stride| separable(b, x, (width, 3, stride), [RELU; 2]);
     let [p3, p4, p5] = shuffle_backbone(b, x, 1)?;
-    let h5 = b.pointwise(p5, 96, SILU)?;
+    let h5 = b.pointwise(p5, width, SILU)?;
     let x = upsampled_with(b, h5, p4)?;
     let x = block(b, x, 1)?;
-    let h4 = b.pointwise(x, 96, SILU)?;
+    let h4 = b.pointwise(x, width, SILU)?;
     let x = upsampled_with(b, h4, p3)?;
     let o3 = block(b, x, 1)?;
     let x = block(b, o3, 2)?;
@@ -94,19 +96,21 @@ struct Neck {
 }
 
 fn neck(b: &mut Builder, [p3, p4, p5]: [ValueId; 3], neck: &Neck) -> Result<Vec<ValueId>> {
-    let [up4, c3_8, c3_16, c3_32] = neck.blocks;
-    let h5 = b.pointwise(p5, neck.lateral[0], SILU)?;
+    let [up4, c3_8, c3_16, c3_32] = neck.blocks.map(|channels| b.wide(channels));
+    let [lateral5, lateral4] = neck.lateral.map(|channels| b.wide(channels));
+    let repeats = b.deep(neck.repeats);
+    let h5 = b.pointwise(p5, lateral5, SILU)?;
     let x = upsampled_with(b, h5, p4)?;
-    let x = c3(b, x, up4, neck.repeats, false)?;
-    let h4 = b.pointwise(x, neck.lateral[1], SILU)?;
+    let x = c3(b, x, up4, repeats, false)?;
+    let h4 = b.pointwise(x, lateral4, SILU)?;
     let x = upsampled_with(b, h4, p3)?;
-    let o3 = c3(b, x, c3_8, neck.repeats, false)?;
-    let x = (neck.down)(b, o3, neck.lateral[1])?;
+    let o3 = c3(b, x, c3_8, repeats, false)?;
+    let x = (neck.down)(b, o3, lateral4)?;
     let x = b.concat(&[x, h4])?;
-    let o4 = c3(b, x, c3_16, neck.repeats, false)?;
-    let x = (neck.down)(b, o4, neck.lateral[0])?;
+    let o4 = c3(b, x, c3_16, repeats, false)?;
+    let x = (neck.down)(b, o4, lateral5)?;
     let x = b.concat(&[x, h5])?;
-    let o5 = c3(b, x, c3_32, neck.repeats, false)?;
+    let o5 = c3(b, x, c3_32, repeats, false)?;
     heads(b, [o3, o4, o5])
 }
 
@@ -139,10 +143,10 @@ fn down_lc(b: &mut Builder, x: ValueId, out: usize) -> Result<ValueId> {
 }
 
 pub(super) fn v5lite_c(b: &mut Builder, x: ValueId) -> Result<Vec<ValueId>> {
-    let mut x = b.conv(x, 32, 3, 2, HARD_SWISH)?;
+    let mut x = b.conv(x, b.wide(32), 3, 2, HARD_SWISH)?;
     let mut stage = |b: &mut Builder, blocks: &[(usize, usize, usize)], gated| -> Result<ValueId> {
-        for &block in blocks {
-            x = lc_block(b, x, block, gated)?;
+        for &(out, kernel, stride) in blocks {
+            x = lc_block(b, x, (b.wide(out), kernel, stride), gated)?;
         }
         Ok(x)
     };
@@ -151,49 +155,47 @@ pub(super) fn v5lite_c(b: &mut Builder, x: ValueId) -> Result<Vec<ValueId>> {
     stage(b, &[(256, 3, 2)], false)?;
     let p4 = stage(b, &[(256, 5, 1); 5], false)?;
     let x = stage(b, &[(512, 5, 2), (512, 5, 1), (512, 5, 1), (512, 5, 1)], true)?;
-    let p5 = b.pointwise(x, 512, HARD_SWISH)?;
+    let p5 = b.pointwise(x, b.wide(512), HARD_SWISH)?;
     let shape = Neck { lateral: [256, 128], blocks: [256, 128, 256, 512], repeats: 1, down: down_lc };
     neck(b, [p3, p4, p5], &shape)
 }
 
-/// RepVGG blocks as they are deployed: one 3×3 convolution each.
+/// What YOLOv5 6.0 begins with. The Focus of earlier versions, every 2×2 pixels as one of 12 channels, and a 3×3
+/// convolution compute the same.
+fn stem(b: &mut Builder, x: ValueId, out: usize) -> Result<ValueId> {
+    b.conv_with(x, Conv { out, kernel: 6, stride: 2, pad: 2, groups: 1 }, SILU)
+}
+
+/// RepVGG blocks as they are deployed, one 3×3 convolution each, and without Focus.
 pub(super) fn v5lite_g(b: &mut Builder, x: ValueId) -> Result<Vec<ValueId>> {
-    let x = b.focus(x)?;
-    let x = b.conv(x, 32, 3, 1, SILU)?;
-    let x = b.conv(x, 64, 3, 2, SILU)?;
-    let x = c3(b, x, 64, 1, true)?;
-    let x = b.conv(x, 128, 3, 2, SILU)?;
-    let p3 = c3(b, x, 128, 3, true)?;
-    let x = b.conv(p3, 256, 3, 2, SILU)?;
-    let p4 = c3(b, x, 256, 3, true)?;
-    let x = b.conv(p4, 512, 3, 2, SILU)?;
-    let x = spp(b, x, 512)?;
-    let p5 = c3(b, x, 512, 1, false)?;
+    let [c1, c2, c3_width, c4, c5] = [32, 64, 128, 256, 512].map(|channels| b.wide(channels));
+    let x = stem(b, x, c1)?;
+    let x = b.conv(x, c2, 3, 2, SILU)?;
+    let x = c3(b, x, c2, 1, true)?;
+    let x = b.conv(x, c3_width, 3, 2, SILU)?;
+    let p3 = c3(b, x, c3_width, b.deep(3), true)?;
+    let x = b.conv(p3, c4, 3, 2, SILU)?;
+    let p4 = c3(b, x, c4, b.deep(3), true)?;
+    let x = b.conv(p4, c5, 3, 2, SILU)?;
+    let x = spp(b, x, c5)?;
+    let p5 = c3(b, x, c5, 1, false)?;
     let shape = Neck { lateral: [128, 128], blocks: [128; 4], repeats: 3, down: down_conv };
     neck(b, [p3, p4, p5], &shape)
 }
 
-/// YOLOv5 6.0 with 1/`divisor` of the widths of yolov5l, and a third of its repeats.
-fn yolov5(b: &mut Builder, x: ValueId, divisor: usize) -> Result<Vec<ValueId>> {
-    let [c1, c2, c3_width, c4, c5] = [64, 128, 256, 512, 1024].map(|width| width / divisor);
-    let x = b.conv_with(x, Conv { out: c1, kernel: 6, stride: 2, pad: 2, groups: 1 }, SILU)?;
+/// YOLOv5 6.0: n, s, m, l and x by their multiples.
+pub(super) fn yolov5(b: &mut Builder, x: ValueId) -> Result<Vec<ValueId>> {
+    let [c1, c2, c3_width, c4, c5] = [64, 128, 256, 512, 1024].map(|channels| b.wide(channels));
+    let x = stem(b, x, c1)?;
     let x = b.conv(x, c2, 3, 2, SILU)?;
-    let x = c3(b, x, c2, 1, true)?;
+    let x = c3(b, x, c2, b.deep(3), true)?;
     let x = b.conv(x, c3_width, 3, 2, SILU)?;
-    let p3 = c3(b, x, c3_width, 2, true)?;
+    let p3 = c3(b, x, c3_width, b.deep(6), true)?;
     let x = b.conv(p3, c4, 3, 2, SILU)?;
-    let p4 = c3(b, x, c4, 3, true)?;
+    let p4 = c3(b, x, c4, b.deep(9), true)?;
     let x = b.conv(p4, c5, 3, 2, SILU)?;
-    let x = c3(b, x, c5, 1, true)?;
+    let x = c3(b, x, c5, b.deep(3), true)?;
     let p5 = sppf(b, x, c5)?;
-    let blocks = [c4, c3_width, c4, c5];
-    neck(b, [p3, p4, p5], &Neck { lateral: [c4, c3_width], blocks, repeats: 1, down: down_conv })
-}
-
-pub(super) fn yolov5n(b: &mut Builder, x: ValueId) -> Result<Vec<ValueId>> {
-    yolov5(b, x, 4)
-}
-
-pub(super) fn yolov5s(b: &mut Builder, x: ValueId) -> Result<Vec<ValueId>> {
-    yolov5(b, x, 2)
+    let shape = Neck { lateral: [512, 256], blocks: [512, 256, 512, 1024], repeats: 3, down: down_conv };
+    neck(b, [p3, p4, p5], &shape)
 }

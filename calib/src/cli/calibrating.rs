@@ -19,7 +19,7 @@ const PICTURES_FEW: usize = 100;
 /// The float model, the pictures, and how grids and codes are chosen.
 #[derive(Debug, Args)]
 pub struct CalibratingArgs {
-    /// Float model: .onnx, or ncnn .param (with its .bin beside it).
+    /// Float model: .onnx, ncnn .param (with its .bin beside it), or a .pt of YOLOv5 or YOLOv5-Lite.
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
     /// The pictures.

@@ -14,6 +14,8 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   ncnn to ONNX, with what the ncnn files cannot say:
     calib convert yolov5-lite.param yolov5-lite.onnx --names coco.txt --licence GPL-3.0 --check bus.jpg
+  What PyTorch trained, without Python; a checkpoint does not say the names of the classes:
+    calib convert best.pt best.onnx --names classes.txt --check street/val
   ONNX to ncnn, weights in half precision:
     calib convert vehicles.onnx vehicles.param --half --check street/val
   A model whose training used other pixels than 0..1 in RGB; the new file says so by itself:
@@ -27,7 +29,8 @@ usage.";
 /// Arguments of `calib convert`.
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
-    /// Float model: ncnn .param (with its .bin beside it) or .onnx.
+    /// Float model: ncnn .param (with its .bin beside it), .onnx, or a checkpoint of YOLOv5 6.0 or YOLOv5-Lite: .pt or
+    /// .safetensors.
     #[arg(value_name = "IN")]
     pub input: PathBuf,
     /// File to write: .onnx, or .param (with a .bin beside it).

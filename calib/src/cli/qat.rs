@@ -46,7 +46,11 @@ pub(super) fn run(args: &QatArgs, out: &mut dyn Write) -> Result<()> {
     };
     let lesson = args.teacher.as_ref().map(lesson).transpose()?;
     let model = args.model.as_deref().unwrap_or_else(|| "".as_ref()).to_string_lossy();
-    let mut run = train::open(&args.run, Subject { model: &model, weights: None, lesson }, &DEFAULTS)?;
+    let mut run = train::open(
+        &args.run,
+        Subject { model: &model, multiples: [None; 2], weights: None, lesson },
+        &DEFAULTS,
+    )?;
     if !run.is_int8() {
         return Err(Error::Usage(format!("{model}: a float model; make it int8 by calib quantize first")));
     }

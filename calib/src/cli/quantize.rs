@@ -199,7 +199,8 @@ fn restore(
     bar.finish_and_clear();
     summary.layers = costs?;
     let bound = Bound { drop_max: args.max_drop, int8_min: args.min_int8, tries_max: args.max_tries };
-    let search = Search { calibration, whole, judge, costs: &summary.layers, bound, float_map };
+    let worth = |model: &Model| Ok(judge.judge(model, || ())?.value());
+    let search = Search { calibration, whole, worth: &worth, costs: &summary.layers, bound, float_map };
     let mut read = files_named(&args.calibrating.model);
     read.extend(args.calibrating.table.clone());
     let key = format!(

@@ -34,7 +34,7 @@ but not with those that measure it. Exit status: 0 done, 1 failed, 2 wrong usage
 /// Arguments of `calib table`.
 #[derive(Debug, Args)]
 pub struct TableArgs {
-    /// Float model: ncnn .param (with its .bin beside it) or .onnx.
+    /// Float model: ncnn .param (with its .bin beside it), .onnx, or a .pt of YOLOv5 or YOLOv5-Lite.
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
     /// The pictures.

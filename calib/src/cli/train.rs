@@ -43,10 +43,17 @@ are the averaged weights on each [[val]] set, as `calib eval` measures. Exit sta
 /// Arguments of `calib train`.
 #[derive(Debug, Args)]
 pub struct TrainArgs {
-    /// Network: v5lite-e (the smallest), v5lite-s, v5lite-c, yolov5n or yolov5s, with random weights; or a file with a
-    /// trained detector, whose weights are trained further, without batch normalization.
+    /// Network: v5lite-e (the smallest), -s, -c or -g, yolov5n, -s, -m, -l or -x, with random weights; a checkpoint of
+    /// PyTorch (.pt) of one of these, which is trained further, for other classes with new heads; or a file with any other
+    /// trained detector, which is trained further without batch normalization.
     #[arg(long, value_name = "NAME|FILE", default_value = "v5lite-e", conflicts_with = "resume")]
     pub model: String,
+    /// Number of repeated blocks of a built-in network, in parts of its architecture's file [default: the network's own].
+    #[arg(long, value_name = "FACTOR", conflicts_with = "resume")]
+    pub depth_multiple: Option<f64>,
+    /// Number of channels, likewise, rounded up to multiples of 8.
+    #[arg(long, value_name = "FACTOR", conflicts_with = "resume")]
+    pub width_multiple: Option<f64>,
     /// Begin from the averaged weights of this checkpoint instead of random ones.
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub weights: Option<PathBuf>,
@@ -115,13 +122,15 @@ pub(super) const NEW: Defaults = Defaults { epochs: 100, optimizer: Optimizer::S
 /// What is trained, and what it learns from.
 pub(super) struct Subject<'a> {
     pub model: &'a str,
+    pub multiples: [Option<f64>; 2],
     pub weights: Option<&'a Path>,
     pub lesson: Option<Lesson>,
 }
 
 /// `calib train`.
 pub(super) fn run(args: &TrainArgs, lesson: Option<Lesson>, out: &mut dyn Write) -> Result<()> {
-    let subject = Subject { model: &args.model, weights: args.weights.as_deref(), lesson };
+    let multiples = [args.depth_multiple, args.width_multiple];
+    let subject = Subject { model: &args.model, multiples, weights: args.weights.as_deref(), lesson };
     let mut run = open(&args.run, subject, &NEW)?;
     report(&mut run, out)
 }
@@ -192,6 +201,7 @@ fn plan(args: &RunArgs, data: &Path, subject: Subject, defaults: &Defaults) -> R
         root: args.root.as_deref().map(absolute).transpose()?,
         skip_bad: args.skip_bad,
         model: model_of(subject.model)?,
+        multiples: subject.multiples,
         size: args.size,
         epochs,
         batch: args.batch,

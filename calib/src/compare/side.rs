@@ -1,11 +1,12 @@
 //! A model that is compared, in the arithmetic that it is to run in.
 
 use crate::error::Result;
+use crate::pytorch::load;
 use crate::runtime::network::replace_preprocess;
 use crate::runtime::{self, ModelOptions, Precision, activations::Observer};
 use ocellus::graph::{Graph, Op, ValueId};
 use ocellus::image::Preprocess;
-use ocellus::loader::{LoadOptions, Model, load};
+use ocellus::loader::{LoadOptions, Model};
 use ocellus::{Error, passes};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! How long models take for a picture, on one thread.
 
-use super::{ModelOptions, detector_options};
+use super::{ModelOptions, detector, detector_options};
 use ocellus::bench::Statistics;
 use ocellus::image::Frame;
 use ocellus::loader::Model;
@@ -49,7 +49,7 @@ pub fn medians(
 ) -> Result<Vec<Option<f64>>> {
     let open = |options: &ModelOptions| {
         let options = ModelOptions { threads: Some(1), ..options.clone() };
-        Detector::open(&options.model, &detector_options(&options)?)
+        detector(&options)
     };
     let times = in_turn(models.iter().map(open).collect::<Result<Vec<_>>>()?, frame, [warmup, rounds])?;
     Ok(times.into_iter().map(|times| times.map(|times| times.median_ms)).collect())

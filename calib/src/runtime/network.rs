@@ -1,9 +1,10 @@
 //! A float network, as it is read from its file: what calibration and conversion work on.
 
+use crate::pytorch::load;
 use ocellus::graph::{Graph, Node, Op};
 use ocellus::image::Preprocess;
 use ocellus::limits::INPUT_SIDE_MAX;
-use ocellus::loader::{LoadOptions, Model, load};
+use ocellus::loader::{LoadOptions, Model};
 use ocellus::tensor::{Data, Tensor};
 use ocellus::{Error, Result};
 use std::path::{Path, PathBuf};

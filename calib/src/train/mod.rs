@@ -12,6 +12,7 @@
 //! and the executor knows the operators of can be trained, and what was trained can be run.
 
 pub mod adamw;
+mod begin;
 pub mod checkpoint;
 pub mod executor;
 pub mod export;

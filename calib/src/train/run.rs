@@ -47,6 +47,9 @@ pub struct Plan {
     pub skip_bad: bool,
     /// Name of the architecture, or the file that training begins with.
     pub model: String,
+    /// Depth and width of a built-in network, where they are not its own.
+    #[serde(default)]
+    pub multiples: [Option<f64>; 2],
     /// Side of the pictures in pixels.
     pub size: usize,
     /// Epochs.
@@ -105,7 +108,7 @@ impl Run {
     /// # Errors
     /// The folder holds a run already, or an option does not fit the data.
     pub fn begin(plan: Plan, data: Data, folder: &Path, weights: Option<&Path>) -> Result<Self> {
-        if folder.join(CHECKPOINT).exists() {
+        if Run::is_begun(folder) {
             let folder = folder.display();
             return Err(Error::Usage(format!(
                 "{folder} holds a run already: go on with it by --resume, or give another folder"
@@ -119,6 +122,11 @@ impl Run {
         }
         run.journal.keep(0)?;
         Ok(run)
+    }
+
+    /// Whether a folder holds a run.
+    pub fn is_begun(folder: &Path) -> bool {
+        folder.join(CHECKPOINT).exists()
     }
 
     /// The plan of the run in a folder.
@@ -147,7 +155,7 @@ impl Run {
 
     fn new(plan: Plan, data: Data, folder: &Path) -> Result<Self> {
         let names = data.train.classes.clone();
-        let source = Source::of(&plan.model, names.len(), plan.seed);
+        let source = Source::of(&plan.model, plan.multiples, names.len(), plan.seed);
         let (plain, weights, anchors) = source.network(plan.size, &names)?;
         let features = plan.lesson.as_ref().and_then(|lesson| Some((lesson, lesson.taps.as_ref()?)));
         let features = features.map(|(lesson, taps)| Features::open(&lesson.model, taps, plan.size, cores()));

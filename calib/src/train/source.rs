@@ -1,9 +1,11 @@
 //! Where the network comes from that is trained.
 
+use super::begin::{begun, take_over};
 use super::loss::{Anchors, BOX};
-use super::network::{After, Network, Weights};
+use super::network::{Network, Weights};
 use crate::dataset::classes::listed;
 use crate::error::{Error, Result};
+use crate::pytorch::{Checkpoint, is_checkpoint};
 use crate::quantize::simple;
 use ocellus::detect::{self, Names};
 use ocellus::graph::{Graph, ValueId};
@@ -23,10 +25,10 @@ pub enum Source {
 
 impl Source {
     /// What `model` names: a built-in network, else a file.
-    pub fn of(model: &str, classes: usize, seed: u64) -> Self {
+    pub fn of(model: &str, multiples: [Option<f64>; 2], classes: usize, seed: u64) -> Self {
         match zoo::find(model).is_none() && Path::new(model).extension().is_some() {
             true => Source::File(PathBuf::from(model)),
-            false => Source::New(Architecture { name: model.to_owned(), classes, seed }),
+            false => Source::New(Architecture { name: model.to_owned(), multiples, classes, seed }),
         }
     }
 
@@ -40,16 +42,22 @@ impl Source {
                 let (network, weights) = architecture.network(size)?;
                 (network, weights, None)
             }
+            Source::File(path) if is_checkpoint(path) => {
+                let checkpoint = Checkpoint::open(path)?;
+                let (network, mut weights) = begun(&checkpoint.network, size, names.len(), 0)?;
+                take_over(&network, &mut weights, &checkpoint.layers);
+                (network, weights, Some(checkpoint.anchors))
+            }
             Source::File(path) => {
                 let model = load(path, &LoadOptions { size: Some([size; 2]) })?;
                 let anchors = check(path, &model, names)?;
                 let (network, weights) = Network::trained(simple(&model.graph)?)?;
-                (network, weights, Some(anchors))
+                (network, weights, Some(anchors.map(|anchors| anchors.levels().to_vec())))
             }
         };
         let levels = network.graph.outputs.len();
         let known = match stated {
-            Some(stated) => stated.or_else(|| detect::Anchors::yolov5(levels)).map(|a| a.levels().to_vec()),
+            Some(stated) => stated.or_else(|| detect::Anchors::yolov5(levels).map(|a| a.levels().to_vec())),
             None => default_anchors(levels, size),
         };
         let anchors = known.filter(|anchors| anchors.len() == levels).ok_or_else(|| {
@@ -91,6 +99,8 @@ fn check(path: &Path, model: &Model, names: &[String]) -> Result<Option<detect::
 pub struct Architecture {
     /// Its name.
     pub name: String,
+    /// Depth and width, where they are not its own.
+    pub multiples: [Option<f64>; 2],
     /// Number of classes.
     pub classes: usize,
     /// Seed of its weights.
@@ -103,11 +113,7 @@ impl Architecture {
     /// # Errors
     /// There is no such network, or it does not fit the size.
     pub fn graph(&self, size: usize) -> Result<Graph> {
-        let network = zoo::find(&self.name).ok_or_else(|| {
-            let names: Vec<_> = zoo::Network::yolov5_names().collect();
-            Error::Usage(format!("--model {}: no such network; there are {}", self.name, names.join(", ")))
-        })?;
-        Ok(network.detector([size; 2], self.classes, self.seed)?)
+        Ok(self.architecture()?.detector([size; 2], self.classes, self.seed)?)
     }
 
     /// Its network, and the numbers that training begins with.
@@ -115,40 +121,22 @@ impl Architecture {
     /// # Errors
     /// As [`graph`](Self::graph).
     pub fn network(&self, size: usize) -> Result<(Network, Weights)> {
-        let (network, mut weights) = Network::new(self.graph(size)?)?;
-        let layers = network.graph.nodes.iter().zip(&network.layers);
-        for (node, layer) in layers.filter_map(|(node, layer)| Some((node, (*layer)?))) {
-            let shape = network.graph.shape(node.inputs[1]);
-            let inputs = (shape.elements() / shape[0]) as f32;
-            begin_evenly(&mut weights.parameters[layer.weights].values, inputs);
-            if let (After::Bias(bias), true) = (layer.after, network.graph.outputs.contains(&node.output)) {
-                let map = network.graph.shape(node.output);
-                begin_head(&mut weights.parameters[bias].values, self.classes, map[2] * map[3]);
-            }
-        }
-        Ok((network, weights))
+        begun(&self.architecture()?, size, self.classes, self.seed)
     }
-}
 
-/// Gives random weights the deviation `1/√(3 · inputs)`, as PyTorch begins: what stands before a batch normalization
-/// learns the faster the smaller its weights are, and published learning rates are made for these.
-fn begin_evenly(weights: &mut [f32], inputs: f32) {
-    let square = weights.iter().map(|w| w * w).sum::<f32>() / weights.len() as f32;
-    let factor = 1.0 / (3.0 * inputs * square).sqrt();
-    if factor.is_finite() {
-        weights.iter_mut().for_each(|w| *w *= factor);
-    }
-}
-
-/// Biases of a head as YOLOv5 begins: about eight objects in a picture, and every class about as likely, so that the
-/// first steps need not unlearn objects everywhere.
-fn begin_head(bias: &mut [f32], classes: usize, cells: usize) {
-    let objectness = (8.0 / cells as f32).ln();
-    let class = (0.6 / (classes as f32 - 0.99999)).ln();
-    for anchor in bias.chunks_mut(BOX + classes) {
-        anchor.fill(0.0);
-        anchor[BOX - 1] = objectness;
-        anchor[BOX..].fill(class);
+    fn architecture(&self) -> Result<zoo::Network> {
+        let network = zoo::find(&self.name).ok_or_else(|| {
+            let names: Vec<_> = zoo::Network::yolov5s().map(|network| network.name).collect();
+            Error::Usage(format!("--model {}: no such network; there are {}", self.name, names.join(", ")))
+        })?;
+        let [depth, width] = self.multiples;
+        Ok(match network.multiples().filter(|_| self.multiples != [None; 2]) {
+            Some(own) => network.scaled(zoo::Multiples {
+                depth: depth.unwrap_or(own.depth),
+                width: width.unwrap_or(own.width),
+            })?,
+            None => *network,
+        })
     }
 }
 

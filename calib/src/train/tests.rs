@@ -70,7 +70,8 @@ fn few_pictures(count: usize, boxes_max: usize) -> Option<TrainingSet> {
 }
 
 fn trainer(set: TrainingSet, size: usize, epochs: usize) -> (Trainer, State) {
-    let architecture = Architecture { name: "v5lite-e".into(), classes: set.classes.len(), seed: 1 };
+    let architecture =
+        Architecture { name: "v5lite-e".into(), multiples: [None; 2], classes: set.classes.len(), seed: 1 };
     let (network, weights) = architecture.network(size).unwrap();
     let still =
         Augment { mosaic: 0.0, scale: 0.0, translate: 0.0, hsv: [0.0; 3], flip: 0.0, ..Augment::default() };
@@ -134,7 +135,7 @@ fn noise(size: usize, pictures: usize) -> Vec<u8> {
 fn the_engine_computes_what_was_trained() {
     const SIZE: usize = 128;
     for name in ["v5lite-e", "v5lite-s", "v5lite-c", "yolov5n"] {
-        let architecture = Architecture { name: name.into(), classes: 2, seed: 3 };
+        let architecture = Architecture { name: name.into(), multiples: [None; 2], classes: 2, seed: 3 };
         let (network, mut weights) = architecture.network(SIZE).unwrap();
         let picture = noise(SIZE, 1);
         let pass = Pass::new(&network, &weights, &picture);
@@ -164,7 +165,9 @@ fn the_engine_computes_what_was_trained() {
 fn the_engine_computes_what_was_trained_with_codes() {
     const SIZE: usize = 128;
     for name in ["v5lite-e", "yolov5n"] {
-        let float = Architecture { name: name.into(), classes: 2, seed: 3 }.graph(SIZE).unwrap();
+        let float = Architecture { name: name.into(), multiples: [None; 2], classes: 2, seed: 3 }
+            .graph(SIZE)
+            .unwrap();
         let int8 = ocellus::zoo::quantized(&crate::quantize::simple(&float).unwrap(), 5).unwrap();
         let (network, weights) = Network::trained(int8).unwrap();
         assert!(!network.grids.is_empty() && weights.running.is_empty());
@@ -199,7 +202,9 @@ struct Made(PathBuf);
 
 impl Made {
     fn new(name: &str, size: usize) -> Self {
-        let graph = Architecture { name: "v5lite-e".into(), classes: 2, seed: 3 }.graph(size).unwrap();
+        let graph = Architecture { name: "v5lite-e".into(), multiples: [None; 2], classes: 2, seed: 3 }
+            .graph(size)
+            .unwrap();
         let metadata = [("names".to_owned(), "{0: 'person', 1: 'vehicle'}".to_owned())];
         let options = OnnxOptions { metadata: &metadata, other_size: None };
         let path = std::env::temp_dir().join(format!("calib-{name}-{}.onnx", std::process::id()));
@@ -229,7 +234,7 @@ fn a_teacher_says_what_its_twin_computes() {
     let (made, names) = (Made::new("twin", SIZE), vec!["person".to_owned(), "vehicle".to_owned()]);
     let lesson = Lesson { model: made.0.clone(), map: Vec::new(), weight: 1.0, taps: None };
     let teacher = Teacher::open(&lesson, SIZE, &names, 2).unwrap();
-    let source = source::Source::of(made.0.to_str().unwrap(), 2, 0);
+    let source = source::Source::of(made.0.to_str().unwrap(), [None; 2], 2, 0);
     let (network, weights, anchors) = source.network(SIZE, &names).unwrap();
     assert_eq!(teacher.anchors_for(&network.graph, &source, anchors.clone()).unwrap(), anchors);
     let batch = unlabelled(SIZE, 3);
@@ -276,6 +281,7 @@ fn features_help_to_train_and_are_not_kept() {
         root: None,
         skip_bad: false,
         model: made.0.to_str().unwrap().to_owned(),
+        multiples: [None; 2],
         size: SIZE,
         epochs: 2,
         batch: 4,
@@ -352,4 +358,33 @@ fn step_time() {
         (cpu() - start) * each,
         wall.elapsed().as_secs_f64() * each
     );
+}
+
+/// Numbers of each convolution of a graph, weights and biases.
+fn constants(graph: &ocellus::graph::Graph) -> Vec<Vec<f32>> {
+    let convolutions = graph.nodes.iter().filter(|node| matches!(node.op, ocellus::graph::Op::Conv { .. }));
+    let operands = convolutions.flat_map(|node| node.inputs[1..].iter().filter_map(|&id| graph.constant(id)));
+    operands.map(|tensor| tensor.to_f32()).collect()
+}
+
+#[test]
+fn a_checkpoint_of_pytorch_is_trained_further() {
+    let names = |count: usize| (0..count).map(|i| format!("class {i}")).collect::<Vec<_>>();
+    for name in ["v5lite-e", "v5lite-c", "v5lite-g", "yolov5"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/{name}.pt"));
+        let source = source::Source::of(path.to_str().unwrap(), [None; 2], 2, 0);
+        let (network, weights, _) = source.network(64, &names(2)).unwrap();
+        let begun = super::export::graph(&network, &weights).unwrap();
+        let theirs = crate::pytorch::Checkpoint::open(&path).unwrap().graph([64; 2]).unwrap();
+        let (begun, theirs) = (constants(&begun), constants(&theirs));
+        assert_eq!(begun.len(), theirs.len(), "{name}");
+        for (a, b) in begun.iter().flatten().zip(theirs.iter().flatten()) {
+            assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0), "{name}: {a} {b}");
+        }
+        // Of other classes: only the heads are new.
+        let (network, weights, _) = source.network(64, &names(3)).unwrap();
+        let other = constants(&super::export::graph(&network, &weights).unwrap());
+        let same = other.iter().zip(&begun).filter(|(a, b)| a == b).count();
+        assert_eq!(same, begun.len() - 6, "{name}");
+    }
 }

@@ -5,6 +5,7 @@ use crate::dataset::{Annotation, Category, Dataset, Image, Place};
 use crate::error::Result;
 use crate::judge::Judge;
 use ocellus::loader::Model;
+use serde::{Deserialize, Serialize};
 
 /// The pictures of one data set.
 #[derive(Clone, Debug)]
@@ -15,7 +16,7 @@ pub struct Validation {
 }
 
 /// What a network is worth on one data set.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// What the description calls it.
     pub name: String,
