@@ -4,6 +4,7 @@ use super::within;
 use crate::augment::Augment;
 use crate::error::{Error, Result};
 use crate::train::loss::Losses;
+use crate::train::memory;
 use crate::train::run::{Plan, Run};
 use crate::train::schedule::Optimizer;
 use crate::train::teacher::Lesson;
@@ -37,8 +38,8 @@ data.toml names the classes and the data sets, and how their classes are called:
 A class that a data set does not label is not learned from it, and its objects there do no harm.
 
 The folder gets best.onnx and last.onnx, the models of the best and of the last epoch, for `calib eval` and
-`calib quantize`; last.safetensors, from which an interrupted run goes on to the same numbers, as long as the data stay what they are; and log.csv. Measured
-are the averaged weights on each [[val]] set, as `calib eval` measures. Exit status: 0 done, 1 failed, 2 wrong usage.";
+`calib quantize`; last.safetensors, from which an interrupted run goes on to the same numbers, as long as the data stay what they are; log.csv, and
+curves.html, which shows in a browser how the run goes. Measured are the averaged weights on each [[val]] set, as `calib eval` measures. Exit status: 0 done, 1 failed, 2 wrong usage.";
 
 /// Arguments of `calib train`.
 #[derive(Debug, Args)]
@@ -153,6 +154,7 @@ pub(super) fn open(args: &RunArgs, subject: Subject, defaults: &Defaults) -> Res
 
 /// Trains, and reports each epoch on `out`.
 pub(super) fn report(run: &mut Run, out: &mut dyn Write) -> Result<()> {
+    memory::keep();
     let Plan { model, size, epochs, batch, .. } = run.plan();
     let (parameters, steps) = (run.parameters(), run.steps());
     let measured = run.measured();

@@ -19,6 +19,10 @@
 //! [[val]]
 //! annotations = "street/val"
 //! map = { Bus = "vehicle", Car = "vehicle" }
+//!
+//! [[train]]
+//! annotations = "frames"      # a folder of pictures without labels, for `calib distill`
+//! unlabelled = "unknown"
 //! ```
 //!
 //! Paths are relative to the file, or to a root that the caller names. Classes of a data set that are neither in `map` nor

@@ -14,6 +14,8 @@ pub enum Unlabelled {
     Fault,
     /// A picture that shows no object.
     Background,
+    /// A picture that shows nobody knows what; so is every picture of the data set, and only a teacher can teach with it.
+    Unknown,
 }
 
 /// A data set whose pictures are there and whose boxes lie on them; faults are gone, and noted elsewhere.

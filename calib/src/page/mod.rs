@@ -5,6 +5,7 @@
 
 mod accuracy;
 mod charts;
+mod curves;
 mod data;
 mod format;
 mod headline;
@@ -15,6 +16,7 @@ mod sheets;
 mod svg;
 mod tensors;
 
+pub use curves::{Curve, curves};
 pub use data::{
     Accuracy, AccuracyRow, CalibrationFacts, ClassLine, FileRow, LatencyRow, LayerRow, PageData, Precision,
     Sample, TensorRow,

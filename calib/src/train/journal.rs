@@ -1,29 +1,37 @@
-//! The rows of a run: a CSV file with one for each epoch.
+//! The rows of a run: a CSV file with one for each epoch, and a page with its columns as curves.
 
 use super::trainer::Epoch;
 use crate::dataset::read_text;
 use crate::error::Result;
 use crate::limits::TEXT_FILE_BYTES_MAX;
+use crate::page::{Curve, curves};
 use crate::write::save::save;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The page, beside the file.
+const PAGE: &str = "curves.html";
+
 /// The file, and what is in it.
 pub(super) struct Journal {
     path: PathBuf,
+    /// Of the page.
+    title: String,
+    /// Of the whole run.
+    epochs: usize,
     header: String,
     rows: Vec<String>,
 }
 
 impl Journal {
-    /// The file `path` for measurements on the data sets of these names.
-    pub fn new(path: PathBuf, sets: &[&str]) -> Self {
+    /// The file `path` for measurements on the data sets of these names, in a run of so many epochs.
+    pub fn new(path: PathBuf, (title, epochs): (String, usize), sets: &[&str]) -> Self {
         let mut header = "epoch,seconds,rate,boxes,objectness,classes,features,worth".to_owned();
         for set in sets {
             let name = set.replace([',', '"', '\n', '\r'], " ");
             header += &format!(",{name} mAP50-95,{name} mAP50");
         }
-        Journal { path, header, rows: Vec::new() }
+        Journal { path, title, epochs, header, rows: Vec::new() }
     }
 
     /// Keeps what the file says of the first `epochs`.
@@ -67,7 +75,27 @@ impl Journal {
 
     fn save(&self) -> Result<()> {
         let text = std::iter::once(&self.header).chain(&self.rows).map(|row| format!("{row}\n"));
-        save(&[(&self.path, text.collect::<String>().as_bytes())])
+        let page = curves(&self.title, self.epochs, &self.curves());
+        save(&[
+            (&self.path, text.collect::<String>().as_bytes()),
+            (&self.path.with_file_name(PAGE), page.as_bytes()),
+        ])
+    }
+
+    /// The columns but the first, measurements before losses.
+    fn curves(&self) -> Vec<Curve> {
+        let column = |at: usize| {
+            let number =
+                |row: &String| row.split(',').nth(at).and_then(|n| n.parse().ok()).unwrap_or(f64::NAN);
+            self.rows.iter().map(number).collect()
+        };
+        let curve = |(at, name): (usize, &str)| {
+            let rises = name == "worth" || name.contains("mAP");
+            Curve { name: name.to_owned(), values: column(at), rises }
+        };
+        let mut curves: Vec<Curve> = self.header.split(',').enumerate().skip(1).map(curve).collect();
+        curves.sort_by_key(|curve| !curve.rises);
+        curves
     }
 }
 
@@ -79,18 +107,23 @@ mod tests {
 
     #[test]
     fn rows_after_the_checkpoint_go() {
-        let path = std::env::temp_dir().join(format!("calib-journal-{}.csv", std::process::id()));
-        let mut journal = Journal::new(path.clone(), &["a,b"]);
+        let folder = std::env::temp_dir().join(format!("calib-journal-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("log.csv");
+        let about = || ("a run".to_owned(), 5);
+        let mut journal = Journal::new(path.clone(), about(), &["a,b"]);
         for number in 1..=3 {
             let scores = vec![Score { name: "a,b".into(), map: 0.25, map50: 0.5 }];
             let losses = Losses { boxes: 1.0, objectness: 2.0, classes: 3.0, features: 0.0 };
             let epoch = Epoch { number, losses, rate: 0.01, scores, best: true };
             journal.add(&epoch, Duration::from_millis(1500)).unwrap();
         }
-        let mut again = Journal::new(path.clone(), &["a,b"]);
+        let mut again = Journal::new(path.clone(), about(), &["a,b"]);
         again.keep(2).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
+        let page = std::fs::read_to_string(folder.join(PAGE)).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(page.contains("2 of 5 epochs") && page.contains("now 0.500"), "{page}");
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3);
         assert_eq!(

@@ -1,7 +1,7 @@
 //! A run in a folder: begun, or gone on with after it was interrupted.
 //!
 //! The folder holds `last.safetensors`, from which a run goes on; `best.onnx` and `last.onnx`, the models with the averaged
-//! weights of the best epoch and of the last one; and `log.csv`, a row for each epoch.
+//! weights of the best epoch and of the last one; and `log.csv`, a row for each epoch, which `curves.html` draws.
 
 use super::checkpoint::{self, Checkpoint};
 use super::export;
@@ -155,6 +155,15 @@ impl Run {
 
     fn new(plan: Plan, data: Data, folder: &Path) -> Result<Self> {
         let names = data.train.classes.clone();
+        if plan.lesson.is_none()
+            && let Some(origin) = data.train.origins.iter().find(|origin| !origin.known.contains(&true))
+        {
+            let what = format!(
+                "{}: nothing is labelled; from such pictures only `calib distill` can learn",
+                origin.name
+            );
+            return Err(Error::Unmet(what));
+        }
         let source = Source::of(&plan.model, plan.multiples, names.len(), plan.seed);
         let (plain, weights, anchors) = source.network(plan.size, &names)?;
         let features = plan.lesson.as_ref().and_then(|lesson| Some((lesson, lesson.taps.as_ref()?)));
@@ -189,7 +198,8 @@ impl Run {
         let Plan { optimizer, epochs, batch, rate, .. } = plan;
         let schedule = Schedule { optimizer, epochs, steps: loader.batches(), batch, rate };
         let sets: Vec<&str> = validations.iter().map(|set| set.name.as_str()).collect();
-        let journal = Journal::new(folder.join(JOURNAL), &sets);
+        let title = format!("{} at {1}×{1}", plan.model, plan.size);
+        let journal = Journal::new(folder.join(JOURNAL), (title, epochs), &sets);
         let trainer = Trainer {
             network,
             plain,

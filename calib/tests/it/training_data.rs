@@ -90,6 +90,21 @@ fn four_formats_become_one_set() {
 }
 
 #[test]
+fn pictures_without_labels_know_no_class() {
+    let dir = TempDir::new("unknown");
+    write_yolo(&dir, "");
+    dir.picture("frames/a.png", 10, 10);
+    dir.picture("frames/b.png", 20, 10);
+    let part = "[[train]]\nannotations = \"frames\"\nunlabelled = \"unknown\"\n";
+    let text = format!("classes = [\"person\", \"vehicle\"]\n{YOLO}{part}");
+    let description = Description::open(&dir.write("data.toml", &text), None).unwrap();
+    let set = description.read_train().unwrap().accept(false).unwrap();
+    assert_eq!(set.origins[1].known, [false, false]);
+    let frames: Vec<_> = set.pictures.iter().filter(|picture| picture.origin == 1).collect();
+    assert_eq!((frames.len(), frames[1].size), (2, [20, 10]));
+}
+
+#[test]
 fn a_missing_label_or_picture_is_named() {
     let dir = TempDir::new("missing");
     write_yolo(&dir, "");

@@ -25,7 +25,8 @@ A description joins data sets under the classes of a model:
   map = { Car = \"vehicle\", Bus = \"vehicle\" }
   ignore = [\"Train\"]                    # neither an object nor background
   labelled = [\"vehicle\"]                # else: what `map` and equal names lead to
-  unlabelled = \"background\"             # what a picture without label file is; else a fault
+  unlabelled = \"background\"             # what a picture without label file is; else a fault. \"unknown\": a folder of
+                                        # pictures without labels, from which `calib distill` learns
   repeat = 2                            # how often an epoch shows each picture
 
 Faults are missing pictures and label files, broken pictures, boxes outside or without area, classes out of
