@@ -141,6 +141,11 @@ pub(super) fn open(args: &RunArgs, subject: Subject, defaults: &Defaults) -> Res
     match &args.data {
         Some(data) if !args.resume => {
             let weights = subject.weights;
+            if let Some(path) = weights.filter(|path| path.extension().is_some_and(|suffix| suffix == "pt")) {
+                let what =
+                    format!("--weights {0}: what PyTorch trained is given as --model {0}", path.display());
+                return Err(Error::Usage(what));
+            }
             let plan = plan(args, data, subject, defaults)?;
             let data = plan.read()?;
             Run::begin(plan, data, &args.output, weights)

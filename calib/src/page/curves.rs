@@ -16,8 +16,8 @@ pub struct Curve {
     pub name: String,
     /// One for each epoch.
     pub values: Vec<f64>,
-    /// Whether more is better.
-    pub rises: bool,
+    /// Whether more is better; `None`: it is neither good nor bad.
+    pub rises: Option<bool>,
 }
 
 /// The page of a run that is to have so many `epochs`; those of the `curves` are the first ones.
@@ -42,22 +42,17 @@ pub fn curves(title: &str, epochs: usize, curves: &[Curve]) -> String {
 
 fn tile(curve: &Curve, epochs: usize) -> String {
     let finite = || curve.values.iter().copied().enumerate().filter(|(_, value)| value.is_finite());
-    let better = |a: &(usize, f64), b: &(usize, f64)| match curve.rises {
-        true => a.1.total_cmp(&b.1),
-        false => b.1.total_cmp(&a.1),
-    };
     // Of equal ones the first.
-    let best = finite().rev().max_by(better);
+    let highest = || finite().rev().max_by(|a, b| a.1.total_cmp(&b.1));
+    let lowest = || finite().min_by(|a, b| a.1.total_cmp(&b.1));
+    let best = curve.rises.and_then(|rises| if rises { highest() } else { lowest() });
     let name = escaped(&curve.name);
     let mut facts = String::new();
-    if let (Some((at, best)), Some((_, last))) = (best, finite().next_back()) {
-        let _ = write!(
-            facts,
-            "<span>now {}</span><span class=\"soft\">best {} in epoch {}</span>",
-            digits(last),
-            digits(best),
-            at + 1
-        );
+    if let Some((_, last)) = finite().next_back() {
+        let _ = write!(facts, "<span>now {}</span>", digits(last));
+    }
+    if let Some((at, best)) = best {
+        let _ = write!(facts, "<span class=\"soft\">best {} in epoch {}</span>", digits(best), at + 1);
     }
     format!(
         "<figure class=\"tile\">\n<figcaption class=\"name\" title=\"{name}\">{name}</figcaption>\n{}\
@@ -94,8 +89,9 @@ mod tests {
 
     #[test]
     fn a_page_goes_on_until_the_run_is_over() {
-        let map = Curve { name: "a<b mAP".to_owned(), values: vec![0.1, 0.3, f64::NAN, 0.2], rises: true };
-        let loss = Curve { name: "loss".to_owned(), values: vec![3.0, 2.0, 1.0, 1.0], rises: false };
+        let map =
+            Curve { name: "a<b mAP".to_owned(), values: vec![0.1, 0.3, f64::NAN, 0.2], rises: Some(true) };
+        let loss = Curve { name: "loss".to_owned(), values: vec![3.0, 2.0, 1.0, 1.0], rises: Some(false) };
         let page = curves("run", 8, &[map.clone(), loss]);
         assert!(page.contains("http-equiv=\"refresh\"") && page.contains("4 of 8 epochs"));
         assert!(page.contains("a&lt;b mAP") && !page.contains("NaN") && !page.contains("a<b"));

@@ -2,19 +2,21 @@
 
 use super::Hands;
 use super::config::{Config, Training};
-use super::work::{Made, Work, data};
+use super::work::{Made, Work, contents, data};
 use crate::augment::Augment;
 use crate::dataset::classes::MapEntry;
 use crate::error::Result;
 use crate::quantize::aware::{Bound, Notes, Search};
-use crate::quantize::{Calibration, Choices, artifact, sensitivity};
-use crate::runtime::network::{Network, NetworkOptions, at_other_size, weighted};
+use crate::quantize::{Calibration, Choices, Recipe, artifact, sensitivity};
+use crate::runtime::network::{Network, NetworkOptions, at_other_size, files_named, weighted};
 use crate::share::cores;
 use crate::table;
 use crate::train::run::{Plan, Run};
 use crate::train::schedule::Optimizer;
 use crate::train::teacher::Lesson;
 use crate::write::save::save;
+use ocellus::loader::Model;
+use ocellus::zoo;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -32,8 +34,9 @@ pub(super) struct Steps<'a, 'b> {
     work: Work,
     /// Hash of the data.
     data: String,
-    /// To calibrate with.
+    /// To calibrate with, and their hash.
     pictures: Vec<PathBuf>,
+    seen: String,
 }
 
 impl<'a, 'b> Steps<'a, 'b> {
@@ -44,8 +47,9 @@ impl<'a, 'b> Steps<'a, 'b> {
             false => table::find(&config.quantize.pictures)?,
         };
         let pictures = table::spread_out(&pictures, config.quantize.limit);
-        let hash = format!("{} {} {}", config.size, data(&read.train)?, data(&read.val)?);
-        Ok(Steps { config, work: Work::new(folder, config.size, &read.val)?, hands, data: hash, pictures })
+        let (work, seen) = (Work::new(folder, config.size, &read.val)?, contents(&pictures)?);
+        let data = format!("{} {} {}", config.size, data(&read.train)?, data(&read.val)?);
+        Ok(Steps { config, work, hands, data, pictures, seen })
     }
 
     /// The teacher, trained or measured.
@@ -78,8 +82,7 @@ impl<'a, 'b> Steps<'a, 'b> {
 
     /// The int8 model of a float one.
     pub fn quantized(&mut self, float: &Made) -> Result<Made> {
-        let found = self.find("quantized", &[&float.key, &format!("{:?}", self.pictures)])?;
-        let place = match found {
+        let place = match self.find("quantized", &[&float.key, &self.seen.clone()])? {
             Ok(made) => return Ok(made),
             Err(place) => place,
         };
@@ -114,7 +117,7 @@ impl<'a, 'b> Steps<'a, 'b> {
 
     /// The int8 model with as few layers in float as it takes.
     pub fn partly_float(&mut self, float: &Made) -> Result<Made> {
-        let settings = format!("{:?} {:?}", self.config.quantize, self.pictures);
+        let settings = format!("{:?} {}", self.config.quantize, self.seen);
         let place = match self.find("partly float", &[&float.key, &settings])? {
             Ok(made) => return Ok(made),
             Err(place) => place,
@@ -127,7 +130,7 @@ impl<'a, 'b> Steps<'a, 'b> {
         let quantize = &self.config.quantize;
         let bound =
             Bound { drop_max: quantize.max_drop, int8_min: quantize.min_int8, tries_max: quantize.max_tries };
-        let worth = |model: &ocellus::loader::Model| self.work.worth(model);
+        let worth = |model: &Model| self.work.worth(model);
         let search = Search {
             calibration: &calibration,
             whole: &whole,
@@ -156,7 +159,11 @@ impl<'a, 'b> Steps<'a, 'b> {
 
     /// A network trained to the end of its plan.
     fn trained(&mut self, step: &str, from: &[&str], plan: Plan) -> Result<Made> {
-        let place = match self.find(step, from)? {
+        let begun = match zoo::find(&plan.model) {
+            Some(_) => plan.model.clone(),
+            None => contents(&files_named(Path::new(&plan.model)))?,
+        };
+        let place = match self.find(step, &[from, &[&begun]].concat())? {
             Ok(made) => return Ok(made),
             Err(place) => place,
         };
@@ -197,7 +204,7 @@ impl<'a, 'b> Steps<'a, 'b> {
         &self,
         float: &Made,
         calibration: &Calibration,
-        (recipe, kept): (&crate::quantize::Recipe, &HashSet<usize>),
+        (recipe, kept): (&Recipe, &HashSet<usize>),
         folder: &Path,
     ) -> Result<()> {
         let other = at_other_size(&float.model, calibration.network.graph())

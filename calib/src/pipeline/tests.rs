@@ -104,6 +104,13 @@ fn all_steps_are_made_once() {
 }
 
 #[test]
+fn the_default_models_configuration_is_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/train/person-vehicle.toml");
+    let config = Config::open(&path).unwrap();
+    assert_eq!((config.student.network.as_str(), config.size), ("v5lite-e", 256));
+}
+
+#[test]
 fn a_faulty_configuration_is_refused_with_its_place() {
     let folder = Folder::new("faulty");
     let path = folder.0.join("pipeline.toml");

@@ -30,12 +30,8 @@ pub(super) struct Made {
 impl Made {
     /// A model that somebody else has made.
     pub fn of_file(model: &Path) -> Result<Self> {
-        let mut hash = Hash::default();
-        for file in files_named(model) {
-            hash.add(&std::fs::read(&file).map_err(|e| Error::io(&file, e))?);
-        }
         let row = Row { step: "teacher".to_owned(), ..Row::default() };
-        Ok(Made { model: model.to_owned(), row, key: hash.text() })
+        Ok(Made { model: model.to_owned(), row, key: contents(&files_named(model))? })
     }
 }
 
@@ -101,6 +97,15 @@ impl Work {
         let scores = scores.collect::<Result<Vec<_>>>()?;
         Ok(scores.iter().map(|score| score.map).sum::<f64>() / scores.len() as f64)
     }
+}
+
+/// Hash of the contents of files.
+pub(super) fn contents(files: &[PathBuf]) -> Result<String> {
+    let mut hash = Hash::default();
+    for file in files {
+        hash.add(&std::fs::read(file).map_err(|e| Error::io(file, e))?);
+    }
+    Ok(hash.text())
 }
 
 /// Hash of pictures and boxes. Of what is seen twice, once: the settings say the rest.

@@ -82,7 +82,7 @@ impl Journal {
         ])
     }
 
-    /// The columns but the first, measurements before losses.
+    /// The columns but the first: measurements, losses, and the others.
     fn curves(&self) -> Vec<Curve> {
         let column = |at: usize| {
             let number =
@@ -90,11 +90,18 @@ impl Journal {
             self.rows.iter().map(number).collect()
         };
         let curve = |(at, name): (usize, &str)| {
-            let rises = name == "worth" || name.contains("mAP");
+            let rises = match name {
+                "seconds" | "rate" => None,
+                name => Some(name == "worth" || name.contains("mAP")),
+            };
             Curve { name: name.to_owned(), values: column(at), rises }
         };
         let mut curves: Vec<Curve> = self.header.split(',').enumerate().skip(1).map(curve).collect();
-        curves.sort_by_key(|curve| !curve.rises);
+        curves.sort_by_key(|curve| match curve.rises {
+            Some(true) => 0,
+            Some(false) => 1,
+            None => 2,
+        });
         curves
     }
 }
