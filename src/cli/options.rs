@@ -5,6 +5,7 @@ use ocellus::detect::{Anchors, Names};
 use ocellus::engine::{EngineOptions, Precision};
 use ocellus::engines::EngineKind;
 use ocellus::kernels::isa::Isa;
+use ocellus::watch::config::Size;
 use ocellus::{DetectorOptions, Result};
 use std::path::PathBuf;
 
@@ -46,7 +47,7 @@ pub(super) struct EngineChoice {
     #[arg(long, value_enum, default_value = "native")]
     engine: EngineName,
     /// Network input: N for N×N, or WIDTHxHEIGHT; usually multiples of 32. Default: the model's own.
-    #[arg(long, value_name = "N", value_parser = parse_size)]
+    #[arg(long, value_name = "N")]
     size: Option<Size>,
     /// Threads that share one inference. Default: all cores.
     #[arg(long, value_name = "N")]
@@ -65,18 +66,6 @@ pub(super) struct RunOptions {
     /// Arithmetic.
     #[arg(long, value_enum, default_value = "auto")]
     precision: PrecisionName,
-}
-
-/// `[height, width]`.
-#[derive(Clone, Copy)]
-struct Size([usize; 2]);
-
-fn parse_size(text: &str) -> Result<Size, String> {
-    let side = |s: &str| s.parse::<usize>().map_err(|_| format!("'{text}' is neither N nor WIDTHxHEIGHT"));
-    match text.split_once(['x', 'X']) {
-        Some((width, height)) => Ok(Size([side(height)?, side(width)?])),
-        None => side(text).map(|n| Size([n, n])),
-    }
 }
 
 impl EngineChoice {
@@ -107,7 +96,7 @@ impl EngineChoice {
 
     /// `[height, width]` of the network input.
     pub fn size(&self) -> Option<[usize; 2]> {
-        self.size.map(|s| s.0)
+        self.size.map(Size::shape)
     }
 }
 

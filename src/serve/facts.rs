@@ -18,6 +18,8 @@ pub(super) struct Status<'a> {
     about: &'a About,
     uptime_seconds: f64,
     host: Host,
+    /// Whether the CPU runs slower than it could, where the system tells.
+    throttled: Option<bool>,
     latency_bounds_ms: [u32; LATENCY_BOUNDS_MS.len()],
     cameras: Vec<Camera<'a>>,
 }
@@ -37,10 +39,12 @@ impl<'a> Status<'a> {
             status: panel.status(),
             counts: panel.counters().snapshot(),
         };
+        let host = Host::read();
         Status {
             about: board.about(),
             uptime_seconds: board.uptime().as_secs_f64(),
-            host: Host::read(),
+            throttled: host.is_throttled(),
+            host,
             latency_bounds_ms: LATENCY_BOUNDS_MS,
             cameras: board.panels().iter().map(camera).collect(),
         }

@@ -6,7 +6,6 @@ use crate::bench::Process;
 use crate::bench::host::Host;
 use crate::publish::Outlet;
 use crate::watch::board::{Counts, LATENCY_BOUNDS_MS, Panel, Report, State};
-use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -147,11 +146,7 @@ fn latencies(text: &mut Text, cameras: &[Camera]) {
 fn objects(text: &mut Text, cameras: &[Camera]) {
     let mut family = text.family("ocellus_objects", "gauge", "Objects in the newest frame by class.");
     for camera in cameras {
-        let mut classes = BTreeMap::<&str, u64>::new();
-        for seen in &camera.report.detections {
-            *classes.entry(&seen.class).or_default() += 1;
-        }
-        for (class, count) in classes {
+        for (class, count) in camera.report.by_class() {
             family.sample("", &[camera.label(), ("class", class)], count);
         }
     }

@@ -1,13 +1,14 @@
 //! Settings that change while the daemon runs: by a signal that has the file read again, or by a program that sets
-//! zones and lines.
+//! thresholds, zones and lines.
 
-use super::config::{self, Camera, Config, Line, Zone};
+use super::config::{self, Camera, Change, Config, Line, Share, Zone};
 use super::rules::Rules;
 use super::snapshots::Snapshots;
 use crate::detect::Names;
 use crate::error::{Error, Result};
 use arc_swap::{ArcSwap, ArcSwapOption};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,17 +29,6 @@ pub struct Live {
     snapshots: Arc<ArcSwapOption<Snapshots>>,
 }
 
-/// What a program may set: the places of a camera.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Change {
-    camera: String,
-    #[serde(default)]
-    zones: Vec<Zone>,
-    #[serde(default)]
-    lines: Vec<Line>,
-}
-
 /// The settings as programs read them.
 #[derive(Serialize)]
 struct Shown<'a> {
@@ -50,8 +40,19 @@ struct Shown<'a> {
 #[derive(Serialize)]
 struct ShownCamera<'a> {
     name: String,
+    /// The score of classes without one of their own.
+    score: f32,
+    scores: &'a BTreeMap<String, Share>,
     zones: &'a [Zone],
     lines: &'a [Line],
+}
+
+impl<'a> ShownCamera<'a> {
+    fn of(camera: &'a Camera, usual_score: f32) -> Self {
+        let Camera { scores, zones, lines, .. } = camera;
+        let score = camera.score.map_or(usual_score, f32::from);
+        ShownCamera { name: camera.label(), score, scores, zones, lines }
+    }
 }
 
 impl Live {
@@ -99,33 +100,31 @@ impl Live {
         Ok(notes)
     }
 
-    /// The places of all cameras, as JSON.
+    /// Thresholds and places of all cameras, as JSON.
     pub fn read(&self) -> String {
         let config = self.lock();
-        let camera = |camera: &'_ Camera| (camera.label(), camera.zones.clone(), camera.lines.clone());
-        let cameras: Vec<_> = config.cameras.iter().map(camera).collect();
-        let shown =
-            cameras.iter().map(|(name, zones, lines)| ShownCamera { name: name.clone(), zones, lines });
-        let shown = Shown { kept: self.path.is_some(), cameras: shown.collect() };
+        let usual = usual_score(&config);
+        let cameras = config.cameras.iter().map(|camera| ShownCamera::of(camera, usual)).collect();
+        let shown = Shown { kept: self.path.is_some(), cameras };
         serde_json::to_string(&shown).expect("names and numbers are JSON")
     }
 
-    /// Sets the places of a camera: `{"camera": "door", "zones": [{"name": …, "points": [[x, y], …]}], "lines": […]}`.
-    /// They are written into the configuration file, if there is one, and take effect with the next frame.
+    /// Makes a [`Change`]: `{"camera": "door", "scores": {"person": 0.5}, "zones": [{"name": …, "points": [[x, y], …]}]}`.
+    /// It is written into the configuration file, if there is one, and takes effect with the next frame.
     ///
     /// # Errors
-    /// [`Error::Usage`] says what is wrong with them, [`Error::Io`] that they cannot be kept; all stays as it was.
+    /// [`Error::Usage`] says what is wrong with it, [`Error::Io`] that it cannot be kept; all stays as it was.
     pub fn change(&self, json: &[u8]) -> Result<()> {
         let change: Change = serde_json::from_slice(json).map_err(|e| Error::Usage(e.to_string()))?;
         let mut current = self.lock();
         let mut new = current.clone();
         let camera = new.cameras.iter_mut().find(|camera| camera.label() == change.camera);
         let camera = camera.ok_or_else(|| Error::Usage(format!("no camera is named '{}'", change.camera)))?;
-        (camera.zones, camera.lines) = (change.zones.clone(), change.lines.clone());
+        change.apply(camera);
         config::check(&new).map_err(Error::Usage)?;
         all_rules(&new, &self.names)?;
         if let Some(path) = &self.path {
-            config::set_places(path, &change.camera, &change.zones, &change.lines)?;
+            change.keep(path, new.cameras.len() == 1)?;
         }
         self.apply(&mut current, new)
     }
@@ -150,8 +149,12 @@ impl Live {
     }
 }
 
+fn usual_score(config: &Config) -> f32 {
+    config.score.map_or(USUAL_SCORE, f32::from)
+}
+
 fn all_rules(config: &Config, names: &Names) -> Result<Vec<Rules>> {
-    let score = config.score.map_or(USUAL_SCORE, f32::from);
+    let score = usual_score(config);
     config.cameras.iter().map(|camera| Rules::new(camera, score, names)).collect()
 }
 
@@ -277,6 +280,55 @@ mod tests {
     }
 
     #[test]
+    fn thresholds_that_are_set_are_kept_and_leave_places_alone() {
+        let file = File::new("scores", &FILE.replace("max_fps", "scores = { dog = 0.9 } # barks\nmax_fps"));
+        let live = live(&file.0);
+        let shown = || serde_json::from_str::<serde_json::Value>(&live.read()).unwrap()["cameras"][0].clone();
+        assert_eq!(
+            (&shown()["score"], &shown()["scores"]),
+            (&0.25.into(), &serde_json::json!({"dog": 0.9f32}))
+        );
+        live.change(
+            br#"{"camera": "door", "score": 0.4, "scores": {"person": 0.625, "traffic light": 0.5}}"#,
+        )
+        .unwrap();
+        let text = file.read();
+        assert!(text.contains("score = 0.4\n"), "{text}");
+        assert!(text.contains("scores = { person = 0.625, \"traffic light\" = 0.5 } # barks"), "{text}");
+        assert_eq!(live.reload().unwrap(), [""; 0]);
+        assert_eq!(zone_names(&live), ["step"]);
+        let rules = live.rules()[0].load();
+        let good = |class_id, score| {
+            rules.is_good(&crate::detect::Detection { class_id, score, bbox: [0.0, 0.0, 1.0, 1.0] })
+        };
+        assert_eq!([good(0, 0.6), good(0, 0.7), good(1, 0.3), good(1, 0.5)], [false, true, false, true]);
+        assert_eq!(shown()["scores"], serde_json::json!({"person": 0.625, "traffic light": 0.5}));
+    }
+
+    /// The command line may call the file's only camera otherwise, and read it from elsewhere.
+    #[test]
+    fn changes_are_kept_where_flags_name_the_camera() {
+        let file = File::new("named", FILE);
+        let rename = |mut config: Config| {
+            config.cameras.resize(1, Camera::default());
+            config.cameras[0].name = Some("yard".into());
+            Ok(config)
+        };
+        let start = || {
+            let config = rename(config::load(&file.0).unwrap()).unwrap();
+            Live::new(config, Some(file.0.clone()), Box::new(rename), &Names::coco()).unwrap()
+        };
+        let live = start();
+        let change = br#"{"camera": "yard", "zones": [{"name": "mat", "points": [[0, 0], [1, 0], [1, 1]]}]}"#;
+        live.change(change).unwrap();
+        assert_eq!((zone_names(&live), live.reload().unwrap()), (vec!["mat".to_owned()], vec![]));
+        assert!(file.read().contains("name = 'door' # of the house") && !file.read().contains("step"));
+        file.write("threads = 1\n");
+        let error = start().change(change).unwrap_err().to_string();
+        assert!(error.contains("has no [[camera]]"), "{error}");
+    }
+
+    #[test]
     fn wrong_changes_change_nothing() {
         let file = File::new("changes", FILE);
         let live = live(&file.0);
@@ -286,6 +338,8 @@ mod tests {
             (r#"{"camera": "door", "zones": [{"name": "a", "points": [[0, 0], [1, 1]]}]}"#, "2 points"),
             (r#"{"camera": "door", "zones": [{"name": "", "points": [[0, 0], [1, 1], [0, 1]]}]}"#, "no name"),
             (r#"{"camera": "door", "model": "x"}"#, "unknown field"),
+            (r#"{"camera": "door", "score": 1.5}"#, "1.5 does not lie between 0 and 1"),
+            (r#"{"camera": "door", "scores": {"persn": 0.5}}"#, "did you mean 'person'?"),
             (
                 r#"{"camera": "door", "lines": [{"name": "a", "points": [[0, 0], [1, 1]], "classes": ["cart"]}]}"#,
                 "did you mean 'car'?",

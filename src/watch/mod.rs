@@ -47,7 +47,7 @@ pub use folder::Folder;
 pub use http::{Chunked, Url};
 pub use live::{Live, Overrides, USUAL_SCORE};
 pub use mjpeg::Mjpeg;
-pub use names::plain;
+pub use names::{ENTITIES, entity_id, line_entities, plain, zone_entities};
 pub use open::{Place, open, probe};
 pub use packed::{Packed, Packing, Shape};
 pub use pipeline::{Lens, Shared, watch};

@@ -18,6 +18,8 @@ mod publish;
 #[cfg(feature = "http")]
 mod serve;
 mod shared;
+#[cfg(all(feature = "http", target_os = "linux"))]
+mod soak;
 mod style;
 mod temp_dir;
 mod watch;

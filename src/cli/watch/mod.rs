@@ -68,7 +68,7 @@ pub(super) struct Watch {
     flags: Flags,
     #[command(flatten)]
     outward: OutwardFlags,
-    /// Least confidence of a detection, 0 to 1. Default: 0.25.
+    /// Least confidence of a detection, 0 to 1, where a camera of the configuration states none. Default: 0.25.
     #[arg(long, value_name = "P")]
     score: Option<f32>,
     /// Boxes of a class that overlap more than this (intersection over union) count as one object. Default: 0.45.
@@ -143,7 +143,7 @@ impl Watch {
 
     fn detector_options(&self, config: &Config) -> Result<DetectorOptions> {
         let mut options = self.run.detector()?;
-        options.size = options.size.or(config.size.map(|size| [size.height, size.width]));
+        options.size = options.size.or(config.size.map(config::Size::shape));
         if let (None, Some(threads)) = (self.run.threads(), config.threads) {
             options.run.threads = threads;
         }

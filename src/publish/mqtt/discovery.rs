@@ -2,7 +2,7 @@
 
 use super::topics::MqttOptions;
 use crate::watch::board::{About, LineCount, Report, ZoneCount};
-use crate::watch::plain;
+use crate::watch::{ENTITIES, entity_id, line_entities, plain, zone_entities};
 use serde_json::{Value, json};
 
 /// Retained messages by topic.
@@ -38,7 +38,7 @@ impl Camera<'_> {
     fn entity(&self, kind: &str, what: &str, name: &str, facts: Value) -> (String, Vec<u8>) {
         let Camera { prefix, options, about, .. } = self;
         let node = plain(&options.node);
-        let id = format!("{}_{}", plain(self.name), plain(what));
+        let id = entity_id(self.name, what);
         let mut config = json!({
             "name": format!("{} {name}", self.name),
             "unique_id": format!("ocellus_{node}_{id}"),
@@ -83,32 +83,30 @@ impl Camera<'_> {
             "event_types": ["enter", "leave", "forward", "backward"],
             "value_template": "{{ dict(value_json, event_type=value_json.event) | tojson }}",
         });
+        let [running_id, fps_id, objects_id, event_id] = ENTITIES;
         [
-            self.entity("binary_sensor", "running", "running", running),
-            self.entity("sensor", "fps", "frame rate", fps),
-            self.entity("sensor", "objects", "objects", objects),
-            self.entity("event", "event", "event", event),
+            self.entity("binary_sensor", running_id, "running", running),
+            self.entity("sensor", fps_id, "frame rate", fps),
+            self.entity("sensor", objects_id, "objects", objects),
+            self.entity("event", event_id, "event", event),
         ]
     }
 
     fn zone(&self, ZoneCount { name, .. }: &ZoneCount) -> [(String, Vec<u8>); 2] {
         // The name stands in the template as a string of its language.
         let path = |field: &str| format!("zones[{}].{field}", json!(name));
+        let [inside, entered] = zone_entities(name);
         [
-            self.sensor(&format!("zone_{name}"), name, &path("inside"), "measurement"),
-            self.sensor(
-                &format!("zone_{name}_entered"),
-                &format!("{name} entered"),
-                &path("entered"),
-                "total_increasing",
-            ),
+            self.sensor(&inside, name, &path("inside"), "measurement"),
+            self.sensor(&entered, &format!("{name} entered"), &path("entered"), "total_increasing"),
         ]
     }
 
     fn line(&self, LineCount { name, .. }: &LineCount) -> [(String, Vec<u8>); 2] {
-        ["forward", "backward"].map(|way| {
+        let [forward, backward] = line_entities(name);
+        [(forward, "forward"), (backward, "backward")].map(|(what, way)| {
             let path = format!("lines[{}].{way}", json!(name));
-            self.sensor(&format!("line_{name}_{way}"), &format!("{name} {way}"), &path, "total_increasing")
+            self.sensor(&what, &format!("{name} {way}"), &path, "total_increasing")
         })
     }
 }

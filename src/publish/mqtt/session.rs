@@ -192,15 +192,11 @@ impl Speaker<'_> {
 }
 
 fn state(state: State, fps: f64, report: &Report) -> CameraState<'_> {
-    let mut objects = BTreeMap::new();
-    for seen in &report.detections {
-        *objects.entry(&*seen.class).or_default() += 1;
-    }
     CameraState {
         state,
         fps: (fps * 10.0).round() / 10.0,
         latency_ms: report.latency_ms.round(),
-        objects,
+        objects: report.by_class(),
         total: report.detections.len(),
         zones: report.zones.iter().map(|zone| (&*zone.name, zone)).collect(),
         lines: report.lines.iter().map(|line| (&*line.name, line)).collect(),

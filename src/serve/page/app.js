@@ -129,11 +129,10 @@ function showStatus(status) {
   $("p95").textContent = `95 % ${quantile(classes, bounds, 0.95)} ms`;
   showHistogram(classes, bounds);
   showStages(STAGES.map(stage => (frames ? (1e3 * since(c => c.stages[stage])) / frames : 0)));
-  const { celsius, throttled, mhz } = status.host;
+  const { celsius, mhz } = status.host;
   $("celsius").textContent = celsius == null ? "–" : celsius.toFixed(0);
-  const slow = /^0x/.test(throttled || "") && (parseInt(throttled.replace(/^(0x)+/, ""), 16) & 15) !== 0;
-  $("throttled").textContent = slow ? "throttled" : mhz ? `${(mhz / 1e3).toFixed(2)} GHz` : "\u00a0";
-  $("throttled").className = slow ? "warn" : "quiet";
+  $("throttled").textContent = status.throttled ? "throttled" : mhz ? `${(mhz / 1e3).toFixed(2)} GHz` : "\u00a0";
+  $("throttled").className = status.throttled ? "warn" : "quiet";
 }
 
 function showHistogram(counts, bounds) {
@@ -210,6 +209,7 @@ async function loadSettings() {
   if (response.ok) settings = await response.json();
   $("drawing").hidden = !ours();
   showPlaces();
+  showScores();
 }
 
 function showPlaces() {
@@ -227,8 +227,12 @@ function showPlaces() {
 }
 
 function showCounts({ detections, zones = [], lines = [] }) {
-  const classes = {};
-  for (const { class: name } of detections) classes[name] = (classes[name] || 0) + 1;
+  const classes = {}, known = seen.size;
+  for (const { class: name } of detections) {
+    classes[name] = (classes[name] || 0) + 1;
+    seen.add(name);
+  }
+  if (seen.size > known) showScores();
   $("seen").textContent = Object.entries(classes).map(([name, n]) => `${n} × ${name}`).join(", ");
   const put = (kind, name, text) => {
     const element = document.querySelector(`#places [data-${kind}="${CSS.escape(name)}"]`);
@@ -244,19 +248,17 @@ function hint(text, bad = false) {
   $("hint").className = bad ? "hint bad" : "hint";
 }
 
+// What is not in the change stays as it is.
 async function save(change) {
-  const before = JSON.stringify(settings);
-  change();
-  const { zones, lines } = ours();
-  const response = await fetch("/api/config", { method: "PUT", body: JSON.stringify({ camera, zones, lines }), headers: { "Content-Type": "application/json" } });
+  const response = await fetch("/api/config", { method: "PUT", body: JSON.stringify({ camera, ...change }), headers: { "Content-Type": "application/json" } });
   if (response.ok) {
     settings = await response.json();
     hint(settings.kept ? "" : "In effect until the daemon ends: it was started without a configuration file.");
   } else {
-    settings = JSON.parse(before);
     hint(await response.text(), true);
   }
   showPlaces();
+  showScores();
 }
 
 function begin(kind) {
@@ -289,13 +291,43 @@ $("done").onclick = () => {
   const name = $("name").value.trim();
   if (!name) return $("name").focus();
   const { kind, points } = stop();
-  save(() => listOf(kind).push({ name, points }));
+  save({ [`${kind}s`]: [...listOf(kind), { name, points }] });
 };
 addEventListener("keydown", event => event.key === "Escape" && overlay.draft && stop());
 
 function removePlace(kind, name) {
-  save(() => { ours()[`${kind}s`] = listOf(kind).filter(place => place.name !== name); });
+  save({ [`${kind}s`]: listOf(kind).filter(place => place.name !== name) });
 }
+
+// ---- thresholds ---------------------------------------------------------------------------------------------------
+
+const CLASSES_SHOWN = 12;
+const seen = new Set(); // classes that have been seen since the page is open
+
+// Classes with a threshold of their own, and those that were seen.
+function showScores() {
+  if (!ours()) return;
+  const { score, scores } = ours();
+  const classes = [...new Set([...Object.keys(scores), ...seen])].sort().slice(0, CLASSES_SHOWN);
+  const row = (name, value, own, onchange, onreset) => {
+    const figure = make("b", { textContent: percent(value) });
+    const slider = make("input", { type: "range", min: 0.05, max: 0.95, step: 0.01, value, ariaLabel: `Least score: ${name}` });
+    slider.oninput = () => { figure.textContent = percent(slider.value); };
+    slider.onchange = () => onchange(Number(slider.value));
+    const reset = make("button", { textContent: "✕", title: "As all others", onclick: onreset });
+    reset.style.visibility = own && onreset ? "" : "hidden";
+    return make("li", { className: own ? "" : "quiet" }, make("span", { className: "name", textContent: name }), slider, figure, reset);
+  };
+  const { hasOwn } = Object;
+  $("scores").replaceChildren(
+    row("all classes", score, true, value => save({ score: value })),
+    ...classes.map(name => row(name, scores[name] ?? score, hasOwn(scores, name),
+      value => save({ scores: { ...scores, [name]: value } }),
+      () => save({ scores: Object.fromEntries(Object.entries(scores).filter(([other]) => other !== name)) }))),
+  );
+}
+
+const percent = share => `${Math.round(share * 100)} %`;
 
 // ---- events -------------------------------------------------------------------------------------------------------
 

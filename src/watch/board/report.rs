@@ -4,6 +4,7 @@ use super::Event;
 use crate::detector::Timing;
 use crate::watch::Stamp;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,17 @@ pub struct Report {
     pub events: Vec<Arc<Event>>,
     /// Where the time went.
     pub ms: Milliseconds,
+}
+
+impl Report {
+    /// How many objects of each class there are.
+    pub fn by_class(&self) -> BTreeMap<&str, u64> {
+        let mut classes = BTreeMap::new();
+        for seen in &self.detections {
+            *classes.entry(&*seen.class).or_default() += 1;
+        }
+        classes
+    }
 }
 
 /// An object in a frame.

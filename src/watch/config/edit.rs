@@ -1,54 +1,100 @@
-//! Changes of zones and lines in the text of a configuration, whose other words and comments stay.
+//! Changes that programs make, in a configuration and in its text, whose other words and comments stay.
 
 use super::parse::{parse, read};
-use super::{Camera, Config, Line, Zone};
+use super::{Camera, Line, Share, Zone};
 use crate::error::{Error, Result};
+use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
 
-/// Writes these zones and lines of a camera into the file at `path`, in place of those that it has. The file is
-/// replaced as a whole.
-///
-/// # Errors
-/// As [`load`](super::load); [`Error::Usage`] if the file has no such camera; [`Error::Io`] if it cannot be written.
-/// The file is then as it was.
-pub fn set_places(path: &Path, camera: &str, zones: &[Zone], lines: &[Line]) -> Result<Config> {
-    let text = read(path)?;
-    let before = parse(&text, path)?;
-    let index = before.cameras.iter().position(|known: &Camera| known.label() == camera);
-    let no_camera = || Error::Usage(format!("{}: no camera is named '{camera}'", path.display()));
-    let index = index.ok_or_else(no_camera)?;
-    let mut document: DocumentMut =
-        text.parse().map_err(|e| Error::Usage(format!("{}: {e}", path.display())))?;
-    let cameras = document.get_mut("camera").and_then(Item::as_array_of_tables_mut);
-    let table = cameras.and_then(|cameras| cameras.get_mut(index)).ok_or_else(|| {
-        let path = path.display();
-        Error::Usage(format!("{path}: cameras are written in one line; write each as [[camera]]"))
-    })?;
-    let tables = |tables: Vec<Table>| Item::ArrayOfTables(tables.into_iter().collect::<ArrayOfTables>());
-    let zones = zones.iter().map(|zone| {
-        let points: Vec<[f32; 2]> = zone.points.clone().into();
-        place(&zone.name, &points, &zone.classes)
-    });
-    let lines = lines.iter().map(|line| {
-        let points: [[f32; 2]; 2] = line.points.into();
-        place(&line.name, &points, &line.classes)
-    });
-    table.insert("zone", tables(zones.collect()));
-    table.insert("line", tables(lines.collect()));
-    let text = document.to_string();
-    let after = parse(&text, path)?;
-    replace(path, text.as_bytes()).map_err(|e| Error::io(path, e))?;
-    Ok(after)
+/// What a program may change of a camera; what is absent stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// Name of the camera.
+    pub camera: String,
+    /// Least score of a detection.
+    pub score: Option<Share>,
+    /// Least score by class, of all classes that have one of their own.
+    pub scores: Option<BTreeMap<String, Share>>,
+    /// All zones.
+    pub zones: Option<Vec<Zone>>,
+    /// All lines.
+    pub lines: Option<Vec<Line>>,
+}
+
+impl Change {
+    /// Changes what is said of the camera.
+    pub fn apply(&self, camera: &mut Camera) {
+        let Change { camera: _, score, scores, zones, lines } = self.clone();
+        camera.score = score.or(camera.score);
+        camera.scores = scores.unwrap_or_else(|| std::mem::take(&mut camera.scores));
+        camera.zones = zones.unwrap_or_else(|| std::mem::take(&mut camera.zones));
+        camera.lines = lines.unwrap_or_else(|| std::mem::take(&mut camera.lines));
+    }
+
+    /// Writes the same into the file at `path`, which is replaced as a whole. `alone`: it is the daemon's only camera,
+    /// which may have another name and source there than the command line gives it.
+    ///
+    /// # Errors
+    /// As [`load`](super::load); [`Error::Usage`] if the file has no such camera; [`Error::Io`] if it cannot be written.
+    /// The file is then as it was.
+    pub fn keep(&self, path: &Path, alone: bool) -> Result<()> {
+        let text = read(path)?;
+        let before = parse(&text, path)?;
+        let usage = |what: String| Error::Usage(format!("{}: {what}", path.display()));
+        let index = match &before.cameras[..] {
+            [] => {
+                return Err(usage(
+                    "has no [[camera]], so nothing can be kept there; write the one of the command line into it".into(),
+                ));
+            }
+            [_] if alone => Some(0),
+            all => all.iter().position(|known| known.label() == self.camera),
+        };
+        let index = index.ok_or_else(|| usage(format!("no camera is named '{}'", self.camera)))?;
+        let mut document: DocumentMut = text.parse().map_err(|e| usage(format!("{e}")))?;
+        let cameras = document.get_mut("camera").and_then(Item::as_array_of_tables_mut);
+        let table = cameras
+            .and_then(|cameras| cameras.get_mut(index))
+            .ok_or_else(|| usage("cameras are written in one line; write each as [[camera]]".into()))?;
+        self.write(table);
+        let text = document.to_string();
+        parse(&text, path)?;
+        replace(path, text.as_bytes()).map_err(|e| Error::io(path, e))
+    }
+
+    fn write(&self, camera: &mut Table) {
+        if let Some(score) = self.score {
+            camera.insert("score", number(score.into()).into());
+        }
+        if let Some(scores) = &self.scores {
+            let scores = scores.iter().map(|(class, &score)| (class, number(score.into())));
+            camera.insert("scores", value(scores.collect::<InlineTable>()));
+        }
+        let tables = |tables: Vec<Table>| Item::ArrayOfTables(tables.into_iter().collect::<ArrayOfTables>());
+        if let Some(zones) = &self.zones {
+            let zone = |zone: &Zone| place(&zone.name, &Vec::from(zone.points.clone()), &zone.classes);
+            camera.insert("zone", tables(zones.iter().map(zone).collect()));
+        }
+        if let Some(lines) = &self.lines {
+            let line = |line: &Line| place(&line.name, &<[[f32; 2]; 2]>::from(line.points), &line.classes);
+            camera.insert("line", tables(lines.iter().map(line).collect()));
+        }
+    }
+}
+
+/// Four decimals are finer than any pixel, and than any score.
+fn number(x: f32) -> Value {
+    Value::from((f64::from(x) * 1e4).round() / 1e4)
 }
 
 fn place(name: &str, points: &[[f32; 2]], classes: &[String]) -> Table {
     let mut table = Table::new();
     table.insert("name", value(name));
-    // Four decimals are finer than any pixel.
-    let number = |x: f32| Value::from((f64::from(x) * 1e4).round() / 1e4);
     let point = |point: &[f32; 2]| Value::from(point.iter().map(|&x| number(x)).collect::<Array>());
     table.insert("points", value(points.iter().map(point).collect::<Array>()));
     if !classes.is_empty() {

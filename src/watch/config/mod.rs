@@ -8,7 +8,7 @@ mod outward;
 mod parse;
 mod values;
 
-pub use edit::set_places;
+pub use edit::Change;
 pub use outward::{BrokerUrl, Http, Mqtt, Webhook};
 pub(super) use parse::check;
 pub use parse::{load, nearest, parse};

@@ -1,10 +1,10 @@
 //! From a file to a configuration, with mistakes named by file, line and key.
 
-use super::Config;
+use super::{Camera, Config, Line, Zone};
 use crate::error::{Error, Result};
 use crate::limits::{CAMERAS_MAX, CONFIG_BYTES_MAX, NAME_BYTES_MAX, ZONES_MAX};
-use crate::watch::{Place, plain};
-use std::collections::HashSet;
+use crate::watch::{ENTITIES, Place, entity_id, line_entities, plain, zone_entities};
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -71,15 +71,9 @@ pub(in crate::watch) fn check(config: &Config) -> Result<(), String> {
             return Err("two webhooks have the same address".into());
         }
     }
-    let (mut cameras, mut topics) = (HashSet::new(), HashSet::new());
+    let mut cameras = HashSet::new();
     for camera in &config.cameras {
         let label = camera.label();
-        if config.mqtt.is_some() && !topics.insert(plain(&label)) {
-            let topic = plain(&label);
-            return Err(format!(
-                "two cameras have the MQTT topic '{topic}'; give them names that differ in letters or digits"
-            ));
-        }
         let of_camera = |what: String| format!("camera '{label}': {what}");
         check_name(&label).map_err(of_camera)?;
         if !cameras.insert(label.clone()) {
@@ -94,6 +88,36 @@ pub(in crate::watch) fn check(config: &Config) -> Result<(), String> {
             check_name(name).map_err(of_camera)?;
             if !places.insert(name) {
                 return Err(of_camera(format!("two zones or lines are named '{name}'")));
+            }
+        }
+    }
+    if config.mqtt.is_some() { check_topics(&config.cameras) } else { Ok(()) }
+}
+
+/// Names of MQTT have fewer letters than names here: no two things may become one there.
+fn check_topics(cameras: &[Camera]) -> Result<(), String> {
+    const REMEDY: &str =
+        "give one of them another name (letters, digits and - differ there, all else becomes _)";
+    let (mut topics, mut entities) = (HashMap::new(), HashMap::new());
+    for camera in cameras {
+        let label = camera.label();
+        let topic = plain(&label);
+        if let Some(other) = topics.insert(topic.clone(), label.clone()) {
+            return Err(format!(
+                "cameras '{other}' and '{label}' have the same MQTT topic '{topic}': {REMEDY}"
+            ));
+        }
+        let own = ENTITIES.map(|what| (what.to_owned(), format!("camera '{label}'")));
+        let zones = camera.zones.iter().flat_map(|Zone { name, .. }| {
+            zone_entities(name).map(|what| (what, format!("zone '{name}' of camera '{label}'")))
+        });
+        let lines = camera.lines.iter().flat_map(|Line { name, .. }| {
+            line_entities(name).map(|what| (what, format!("line '{name}' of camera '{label}'")))
+        });
+        for (what, owner) in own.into_iter().chain(zones).chain(lines) {
+            let id = entity_id(&label, &what);
+            if let Some(other) = entities.insert(id.clone(), owner.clone()) {
+                return Err(format!("{other} and {owner} have the same name '{id}' for MQTT: {REMEDY}"));
             }
         }
     }

@@ -100,8 +100,21 @@ fn what_would_share_a_place_is_refused() {
     };
     let (alike, mqtt) = (cameras("front door", "front_door"), "[mqtt]\nurl = \"mqtt://hub\"\n");
     assert!(parse(&alike, "c.toml".as_ref()).is_ok());
-    assert!(error(&format!("{mqtt}{alike}")).contains("MQTT topic 'front_door'"));
+    assert!(
+        error(&format!("{mqtt}{alike}"))
+            .contains("cameras 'front door' and 'front_door' have the same MQTT topic 'front_door'")
+    );
     assert!(parse(&format!("{mqtt}{}", cameras("front", "back")), "c.toml".as_ref()).is_ok());
+    let zones = |a: &str, b: &str| {
+        let zone = |name: &str| format!("{{name = '{name}', points = [[0,0],[1,0],[1,1]]}},");
+        format!("{mqtt}[[camera]]\nname = 'c'\nsource = '-'\nzone = [{}{}]", zone(a), zone(b))
+    };
+    assert!(
+        error(&zones("a b", "a_b"))
+            .contains("zone 'a b' of camera 'c' and zone 'a_b' of camera 'c' have the")
+    );
+    assert!(error(&zones("a", "a entered")).contains("'c_zone_a_entered'"));
+    assert!(parse(&zones("a-b", "a_b"), "c.toml".as_ref()).is_ok());
     let webhook = "[[webhook]]\nurl = \"http://a/b\"\n";
     assert!(error(&format!("{webhook}{webhook}")).contains("two webhooks"));
 }

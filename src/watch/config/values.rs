@@ -5,8 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use std::time::Duration;
 
 /// A number from 0 to 1.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(try_from = "f32")]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(try_from = "f32", into = "f32")]
 pub struct Share(f32);
 
 impl TryFrom<f32> for Share {
@@ -134,13 +134,20 @@ impl std::str::FromStr for Motion {
     }
 }
 
-/// Network input.
+/// Size of a picture, as it is written: `320`, or `320x256`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     /// Pixels of a row.
     pub width: usize,
     /// Number of rows.
     pub height: usize,
+}
+
+impl Size {
+    /// `[height, width]`, as tensors have it.
+    pub fn shape(self) -> [usize; 2] {
+        [self.height, self.width]
+    }
 }
 
 impl std::str::FromStr for Size {
