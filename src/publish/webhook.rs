@@ -22,6 +22,31 @@ pub struct WebhookOptions {
     pub authorization: Option<String>,
 }
 
+impl WebhookOptions {
+    /// Checks what can be checked without sending anything.
+    ///
+    /// # Errors
+    /// [`Error::Usage`]: the address is none, holds a password, or wants TLS without the feature `tls`.
+    pub fn check(&self) -> Result<()> {
+        let schemes: &[&str] = if cfg!(feature = "tls") { &["http://", "https://"] } else { &["http://"] };
+        let uri = self.url.parse::<ureq::http::Uri>().ok();
+        let valid = uri.as_ref().is_some_and(|uri| uri.host().is_some());
+        // Of the address only what messages and figures may show.
+        let url = self.url.split('?').next().unwrap_or_default();
+        if uri.is_some_and(|uri| uri.authority().is_some_and(|authority| authority.as_str().contains('@'))) {
+            let what = "a webhook's address holds a name or password; write `Basic …` into a file and name it as authorization_file";
+            return Err(Error::Usage(what.to_owned()));
+        }
+        if !valid || !schemes.iter().any(|scheme| self.url.starts_with(scheme)) {
+            return Err(Error::Usage(match url.starts_with("https://") && valid {
+                true => format!("webhook {url}: https needs a program that was built with --features tls"),
+                false => format!("webhook {url}: no address such as http://host:port/path"),
+            }));
+        }
+        Ok(())
+    }
+}
+
 /// The thread that posts events as JSON, one after the other; it ends soon after this is dropped.
 ///
 /// A status of 2xx confirms an event. One that says that this event will never do (4xx but 408, 425 and 429) gives it
@@ -37,21 +62,7 @@ impl Webhook {
     /// # Errors
     /// [`Error::Usage`] if the address is none, [`Error::Io`] if the system gives no thread.
     pub fn start(spool: Arc<Spool>, outlet: Arc<Outlet>, options: WebhookOptions) -> Result<Webhook> {
-        let schemes: &[&str] = if cfg!(feature = "tls") { &["http://", "https://"] } else { &["http://"] };
-        let uri = options.url.parse::<ureq::http::Uri>().ok();
-        let valid = uri.as_ref().is_some_and(|uri| uri.host().is_some());
-        // Of the address only what messages and figures may show.
-        let url = options.url.split('?').next().unwrap_or_default();
-        if uri.is_some_and(|uri| uri.authority().is_some_and(|authority| authority.as_str().contains('@'))) {
-            let what = "a webhook's address holds a name or password; write `Basic …` into a file and name it as authorization_file";
-            return Err(Error::Usage(what.to_owned()));
-        }
-        if !valid || !schemes.iter().any(|scheme| options.url.starts_with(scheme)) {
-            return Err(Error::Usage(match url.starts_with("https://") && valid {
-                true => format!("webhook {url}: https needs a program that was built with --features tls"),
-                false => format!("webhook {url}: no address such as http://host:port/path"),
-            }));
-        }
+        options.check()?;
         let agent = Agent::config_builder()
             .timeout_global(Some(PATIENCE))
             .http_status_as_error(false)

@@ -22,8 +22,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
 
-/// Connections that the kernel completes while the thread is busy.
-const BACKLOG: u32 = 128;
+/// Connections that the kernel completes while the thread is busy. Beyond them a client tries again after a second: in a
+/// flood, others shall come in among those that are about to be closed.
+const BACKLOG: u32 = 1024;
 /// Rest after the system had no descriptor left for a connection.
 const REST: Duration = Duration::from_millis(100);
 
@@ -43,6 +44,13 @@ pub(super) fn bind(address: SocketAddr) -> Result<TcpListener> {
         ErrorKind::AddrInUse => {
             Error::Usage(format!("--http {address}: in use by another program; choose another port"))
         }
+        ErrorKind::AddrNotAvailable => Error::Usage(format!(
+            "--http {address}: not an address of this machine; 0.0.0.0:{} listens on all that it has",
+            address.port()
+        )),
+        ErrorKind::PermissionDenied => Error::Usage(format!(
+            "--http {address}: this user may not listen on ports below 1024; choose another port, such as 8080"
+        )),
         _ => Error::io(format!("--http {address}"), e),
     })
 }

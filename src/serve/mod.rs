@@ -47,6 +47,14 @@ pub struct Options {
     pub settings: Arc<dyn Settings>,
 }
 
+/// Whether a server may listen there, as [`Server::start`] finds; nothing is listened to.
+///
+/// # Errors
+/// [`Error::Usage`] if other machines could come in without a token.
+pub fn check(address: SocketAddr, token: Option<Token>) -> Result<()> {
+    guard::Guard::new(address, token).map(drop)
+}
+
 /// A server; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Server {

@@ -250,6 +250,30 @@ fn a_check_names_what_a_run_would_find_wrong() {
     );
 }
 
+/// Where results go is checked without connecting to anything.
+#[cfg(all(feature = "http", feature = "mqtt", feature = "webhooks", not(feature = "tls")))]
+#[test]
+fn a_check_names_what_is_wrong_with_page_and_broker() {
+    let (dir, config) = configured("watch-outward", "[[camera]]\nname = 'a'\nsource = 'DIR/a.y4m'\n");
+    dir.write("a.y4m", y4m(1));
+    let toml = std::fs::read_to_string(&config).unwrap();
+    for (outward, status, why) in [
+        ("http = { listen = '127.0.0.1:1' }", 0, ""),
+        ("http = { listen = '0.0.0.0:1' }", 2, "needs a token"),
+        ("http = { listen = '0.0.0.0:1', token_file = 'none' }", 1, "none: No such file"),
+        ("http = { listen = '0.0.0.0:1', token_file = '/run/credentials/none/token' }", 0, ""),
+        ("mqtt = { url = 'mqtt://127.0.0.1:1' }", 0, ""),
+        ("mqtt = { url = 'mqtts://127.0.0.1:1' }", 2, "--features tls"),
+        ("mqtt = { url = 'mqtt://127.0.0.1:1', prefix = 'a/#' }", 2, "prefix 'a/#'"),
+        ("mqtt = { url = 'mqtt://127.0.0.1:1', password_file = 'none' }", 1, "none: No such file"),
+        ("webhook = [{ url = 'ftp://a' }]", 2, "webhook ftp://a: no address such as http://"),
+    ] {
+        std::fs::write(&config, format!("{outward}\n{toml}")).unwrap();
+        let ran = ocellus(&[&"watch", &"--check", &"--config", &config]);
+        assert!(ran.status == Some(status) && ran.err.contains(why), "{outward}: {}", ran.err);
+    }
+}
+
 /// The same camera before and after: its frames go on counting.
 #[cfg(unix)]
 #[test]

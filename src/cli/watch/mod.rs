@@ -33,27 +33,27 @@ use std::sync::Arc;
 #[command(after_help = "Examples:\n  \
     rpicam-vid -n -t 0 --codec mjpeg -o - | ocellus watch --source -\n  \
     rpicam-vid -n -t 0 --width 640 --height 480 --codec yuv420 -o - |\n    \
-        ocellus watch --model v5lite-e.param --source - --raw yuv420:640x480\n  \
+        ocellus watch --source - --raw yuv420:640x480\n  \
     ffmpeg -i rtsp://camera/stream -f yuv4mpegpipe -pix_fmt yuv420p - |\n    \
-        ocellus watch --model v5lite-e.param --source - --camera door --max-fps 5\n  \
+        ocellus watch --source - --camera door --max-fps 5\n  \
     ffmpeg -i day.mp4 -f yuv4mpegpipe -pix_fmt yuv420p - |\n    \
-        ocellus watch --model v5lite-e.param --source - --all-frames --print events\n  \
+        ocellus watch --source - --all-frames --print events\n  \
+    ocellus watch --source v4l:/dev/video0 --http 127.0.0.1:8080 --print events\n  \
     ocellus watch --model v5lite-e.param --source photos/ --loop --fps 10\n  \
     ocellus watch --config ocellus.toml --check && ocellus watch --config ocellus.toml\n\n\
     A configuration file:\n  \
-    model = \"v5lite-e.param\"\n  \
     snapshots = { folder = \"snapshots\", max_mb = 500 }\n  \
     [[camera]]\n  \
     name = \"door\"\n  \
     source = \"-\"\n  \
-    classes = [\"person\", \"dog\"]\n  \
-    scores = { dog = 0.5 }\n  \
+    classes = [\"person\", \"vehicle\"]\n  \
+    scores = { vehicle = 0.5 }\n  \
     min_area = 0.002                      # of the picture\n  \
     [[camera.zone]]\n  \
     name = \"porch\"\n  \
     points = [[0.1, 0.5], [0.9, 0.5], [0.9, 1], [0.1, 1]]\n  \
     [[camera.line]]\n  \
-    name = \"gate\"                         # forward: from the left of first → second point to the right\n  \
+    name = \"gate\"                         # forward: to the right hand of who goes along it\n  \
     points = [[0.5, 1], [0.5, 0]]\n\n\
     Exit status: 0 after a signal and at the end of the source, 1 if the source breaks (a stream that ends inside a \
     frame, say), 2 wrong usage. Damaged frames are counted and passed over.")]
@@ -64,22 +64,22 @@ pub(super) struct Watch {
     /// Check configuration, model and sources, and end.
     #[arg(long)]
     check: bool,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Camera and output")]
     flags: Flags,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Page, broker, webhooks")]
     outward: OutwardFlags,
     /// Least confidence of a detection, 0 to 1, where a camera of the configuration states none. Default: 0.25.
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", help_heading = "Detection")]
     score: Option<f32>,
     /// Boxes of a class that overlap more than this (intersection over union) count as one object. Default: 0.45.
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", help_heading = "Detection")]
     iou: Option<f32>,
     /// Most detections of a frame. Default: 300.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Detection")]
     max_det: Option<usize>,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "How the model runs")]
     run: RunOptions,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "What the model expects")]
     facts: ModelFacts,
 }
 
@@ -173,17 +173,22 @@ fn about(config: &Config, detector: &Detector, options: &DetectorOptions) -> Abo
     }
 }
 
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// `--check`: everything that a run would find wrong at its start.
 fn check(config: Config, detector: &Detector) -> Result<ExitCode> {
     let [height, width] = detector.input_size();
     println!("model: {} classes, input {width}x{height}, {}", detector.names().len(), detector.precision());
     config.snapshots.as_ref().map_or(Ok(()), Snapshots::probe)?;
+    outward::check(&config)?;
     let live = Live::new(config.clone(), None, Box::new(Ok), detector.names())?;
     for (camera, rules) in config.cameras.iter().zip(live.rules()) {
         watch::probe(camera)?;
         let places = &rules.load().places;
-        let (zones, lines) = (places.zones.len(), places.lines.len());
-        println!("camera '{}': {} ({zones} zones, {lines} lines)", camera.label(), camera.source);
+        let (zones, lines) = (counted(places.zones.len(), "zone"), counted(places.lines.len(), "line"));
+        println!("camera '{}': {} ({zones}, {lines})", camera.label(), camera.source);
     }
     Ok(ExitCode::SUCCESS)
 }

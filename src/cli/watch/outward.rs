@@ -1,17 +1,15 @@
 //! What `ocellus watch` shows and sends to others: the web page, the broker, webhooks.
 
 use clap::Args;
-#[cfg(not(all(feature = "http", feature = "mqtt", feature = "webhooks")))]
-use ocellus::Error;
-use ocellus::Result;
 use ocellus::publish::{Bell, Feed, Outlet, Spool};
 use ocellus::watch::Live;
 use ocellus::watch::board::Board;
 use ocellus::watch::config::{BrokerUrl, Config, Http, Mqtt, Webhook};
-#[cfg(feature = "webhooks")]
-use ocellus::watch::plain;
+use ocellus::{Error, Result};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+#[cfg(any(feature = "http", feature = "mqtt", feature = "webhooks"))]
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -86,22 +84,69 @@ struct Outlets {
     outlets: Vec<Arc<Outlet>>,
 }
 
+/// `--check`: what [`Outward::start`] would find wrong, without connecting or listening anywhere.
+///
+/// # Errors
+/// As [`Outward::start`].
+pub fn check(config: &Config) -> Result<()> {
+    require(config)?;
+    #[cfg(feature = "mqtt")]
+    if let Some(mqtt) = &config.mqtt {
+        let password_file = mqtt.password_file.clone().filter(|path| !comes_with_the_service(path));
+        mqtt_options(&Mqtt { password_file, ..mqtt.clone() })?;
+    }
+    #[cfg(feature = "webhooks")]
+    for webhook in &config.webhooks {
+        let authorization_file = webhook.authorization_file.clone();
+        let authorization_file = authorization_file.filter(|path| !comes_with_the_service(path));
+        webhook_options(&Webhook { authorization_file, ..webhook.clone() })?;
+    }
+    #[cfg(feature = "http")]
+    if let Some(http) = &config.http
+        && !http.token_file.as_deref().is_some_and(comes_with_the_service)
+    {
+        ocellus::serve::check(http.listen, token(http)?)?;
+    }
+    Ok(())
+}
+
+/// Whether a secret is not here now because systemd hands it to the service alone (`LoadCredential=`); says so then.
+#[cfg(any(feature = "http", feature = "mqtt", feature = "webhooks"))]
+fn comes_with_the_service(path: &Path) -> bool {
+    let comes = path.starts_with("/run/credentials") && !path.exists();
+    if comes {
+        println!("not checked: {}: systemd hands it to the service", path.display());
+    }
+    comes
+}
+
+/// Refuses what this program was built without.
+fn require(config: &Config) -> Result<()> {
+    let parts = [
+        ("http", cfg!(feature = "http"), config.http.is_some()),
+        ("mqtt", cfg!(feature = "mqtt"), config.mqtt.is_some()),
+        ("webhooks", cfg!(feature = "webhooks"), !config.webhooks.is_empty()),
+    ];
+    match parts.into_iter().find(|&(_, built, wanted)| wanted && !built) {
+        Some((name, ..)) => Err(Error::Usage(format!(
+            "{name}: this program was built without it; build it with --features {name}"
+        ))),
+        None => Ok(()),
+    }
+}
+
 impl Outward {
     /// Starts all that the configuration wants.
     pub fn start(board: &Arc<Board>, live: &Arc<Live>, config: &Config) -> Result<Self> {
-        let mut outlets = Outlets::default();
-        if let Some(mqtt) = &config.mqtt {
-            start_mqtt(board, mqtt, config.spool.as_deref(), &mut outlets)?;
-        }
-        for webhook in &config.webhooks {
-            start_webhook(webhook, config.spool.as_deref(), &mut outlets)?;
-        }
-        let Outlets { senders, spools, outlets } = outlets;
+        require(config)?;
+        let Outlets { senders, spools, outlets } = Outlets::open(board, config)?;
         let feed = (!spools.is_empty()).then(|| Feed::start(Arc::clone(board), spools)).transpose()?;
-        let known = outlets.clone();
-        let server = config.http.as_ref().map(|http| start_http(board, live, http, known)).transpose()?;
+        #[cfg(feature = "http")]
+        let http = config.http.as_ref();
+        #[cfg(feature = "http")]
+        let server = http.map(|http| start_http(board, live, http, outlets.clone())).transpose()?;
         #[cfg(not(feature = "http"))]
-        let () = server.unwrap_or_default();
+        let _ = live;
         Ok(Outward {
             feed,
             outlets,
@@ -109,6 +154,22 @@ impl Outward {
             #[cfg(feature = "http")]
             _server: server,
         })
+    }
+}
+
+impl Outlets {
+    #[cfg_attr(not(any(feature = "mqtt", feature = "webhooks")), expect(unused))]
+    fn open(board: &Arc<Board>, config: &Config) -> Result<Outlets> {
+        let (mut all, spool) = (Outlets::default(), config.spool.as_deref());
+        #[cfg(feature = "mqtt")]
+        if let Some(mqtt) = &config.mqtt {
+            start_mqtt(board, mqtt, spool, &mut all)?;
+        }
+        #[cfg(feature = "webhooks")]
+        for webhook in &config.webhooks {
+            start_webhook(webhook, spool, &mut all)?;
+        }
+        Ok(all)
     }
 }
 
@@ -139,15 +200,23 @@ fn spool(folder: Option<&Path>, name: &str, outlet: &Arc<Outlet>) -> Result<Arc<
 }
 
 #[cfg(feature = "mqtt")]
-fn start_mqtt(board: &Arc<Board>, config: &Mqtt, folder: Option<&Path>, outlets: &mut Outlets) -> Result<()> {
-    use ocellus::publish::{Mqtt, MqttOptions};
+fn mqtt_options(config: &Mqtt) -> Result<ocellus::publish::MqttOptions> {
     let BrokerUrl { tls, host, port } = config.url.clone();
-    let mut options = MqttOptions::new(host, port, config.node.clone().unwrap_or_else(machine));
+    let node = config.node.clone().unwrap_or_else(machine);
+    let mut options = ocellus::publish::MqttOptions::new(host, port, node);
     options.tls = tls;
     let password = config.password_file.as_deref().map(secret).transpose()?;
     options.login = config.user.clone().map(|user| (user, password.unwrap_or_default()));
     options.prefix = config.prefix.clone().unwrap_or(options.prefix);
     options.discovery = config.discovery.clone().or(options.discovery).filter(|prefix| !prefix.is_empty());
+    options.check()?;
+    Ok(options)
+}
+
+#[cfg(feature = "mqtt")]
+fn start_mqtt(board: &Arc<Board>, config: &Mqtt, folder: Option<&Path>, outlets: &mut Outlets) -> Result<()> {
+    use ocellus::publish::Mqtt;
+    let options = mqtt_options(config)?;
     let outlet = Arc::new(Outlet::new(String::from(config.url.clone())));
     let spool = spool(folder, "mqtt", &outlet)?;
     let mqtt = Mqtt::start(Arc::clone(board), Arc::clone(&spool), Arc::clone(&outlet), options)?;
@@ -165,25 +234,26 @@ fn machine() -> String {
     if name.is_empty() { "ocellus".into() } else { name.into() }
 }
 
-#[cfg(not(feature = "mqtt"))]
-fn start_mqtt(_: &Arc<Board>, _: &Mqtt, _: Option<&Path>, _: &mut Outlets) -> Result<()> {
-    Err(Error::Usage("mqtt: this program was built without the feature mqtt".into()))
+#[cfg(feature = "webhooks")]
+fn webhook_options(config: &Webhook) -> Result<ocellus::publish::WebhookOptions> {
+    let authorization = config.authorization_file.as_deref().map(secret).transpose()?;
+    let options = ocellus::publish::WebhookOptions { url: config.url.clone(), authorization };
+    options.check()?;
+    Ok(options)
 }
 
 #[cfg(feature = "webhooks")]
 fn start_webhook(config: &Webhook, folder: Option<&Path>, outlets: &mut Outlets) -> Result<()> {
-    use ocellus::publish::{Webhook, WebhookOptions};
-    let authorization = config.authorization_file.as_deref().map(secret).transpose()?;
+    let options = webhook_options(config)?;
     // Without what follows a question mark: keys stand there.
     let shown = config.url.split('?').next().unwrap_or_default();
     let of_this_name = outlets.outlets.iter().filter(|outlet| outlet.name.starts_with(shown)).count();
     let label = if of_this_name > 0 { format!("{shown} #{}", of_this_name + 1) } else { shown.to_owned() };
     let outlet = Arc::new(Outlet::new(label));
     // The folder is the address's own, wherever in the list it stands, and tells nothing of what is not shown.
-    let name: String = plain(shown).chars().take(SPOOL_NAME_CHARS).collect();
+    let name: String = ocellus::watch::plain(shown).chars().take(SPOOL_NAME_CHARS).collect();
     let spool = spool(folder, &format!("{name}-{:08x}", hash(&config.url)), &outlet)?;
-    let options = WebhookOptions { url: config.url.clone(), authorization };
-    let webhook = Webhook::start(Arc::clone(&spool), Arc::clone(&outlet), options)?;
+    let webhook = ocellus::publish::Webhook::start(Arc::clone(&spool), Arc::clone(&outlet), options)?;
     outlets.spools.push((spool, webhook.bell()));
     outlets.senders.push(Box::new(webhook));
     outlets.outlets.push(outlet);
@@ -200,9 +270,9 @@ fn hash(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
-#[cfg(not(feature = "webhooks"))]
-fn start_webhook(_: &Webhook, _: Option<&Path>, _: &mut Outlets) -> Result<()> {
-    Err(Error::Usage("webhook: this program was built without the feature webhooks".into()))
+#[cfg(feature = "http")]
+fn token(http: &Http) -> Result<Option<ocellus::serve::Token>> {
+    http.token_file.as_ref().map(ocellus::serve::Token::read).transpose()
 }
 
 #[cfg(feature = "http")]
@@ -212,18 +282,12 @@ fn start_http(
     http: &Http,
     outlets: Vec<Arc<Outlet>>,
 ) -> Result<ocellus::serve::Server> {
-    use ocellus::serve::{Options, Server, Token};
-    let token = http.token_file.as_ref().map(Token::read).transpose()?;
+    use ocellus::serve::{Options, Server};
     let settings = Arc::clone(live) as Arc<dyn ocellus::serve::Settings>;
-    let server =
-        Server::start(Arc::clone(board), Options { address: http.listen, token, outlets, settings })?;
+    let options = Options { address: http.listen, token: token(http)?, outlets, settings };
+    let server = Server::start(Arc::clone(board), options)?;
     // Nobody may read standard error; that is no reason to fail.
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "web page at http://{}/", server.address());
     Ok(server)
-}
-
-#[cfg(not(feature = "http"))]
-fn start_http(_: &Arc<Board>, _: &Arc<Live>, _: &Http, _: Vec<Arc<Outlet>>) -> Result<()> {
-    Err(Error::Usage("http: this program was built without the feature http".into()))
 }

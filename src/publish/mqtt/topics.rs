@@ -36,7 +36,11 @@ impl MqttOptions {
         }
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    /// Checks what can be checked without a broker.
+    ///
+    /// # Errors
+    /// [`Error::Usage`]: a name cannot be a part of topics, or TLS is wanted without the feature `tls`.
+    pub fn check(&self) -> Result<()> {
         let level = |name: &str, text: &str| match text.is_empty() || text.contains(['/', '+', '#', '\0']) {
             true => Err(Error::Usage(format!("mqtt: {name} '{text}': must not be empty nor have / + #"))),
             false => Ok(()),

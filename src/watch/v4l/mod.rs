@@ -42,7 +42,7 @@ impl Device {
     /// [`Error::Io`]: there is no such device, it is in use, or it is no camera.
     fn open(path: &Path) -> Result<Self> {
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| Error::io(path, e.into()))?;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| Error::io(path, in_words(e)))?;
         let mut capability = Capability::default();
         uapi::query_capability(&fd, &mut capability).map_err(|e| no_camera(path, &e.to_string()))?;
         Ok(Device { fd, capability })
@@ -62,10 +62,13 @@ fn no_camera(path: &Path, why: &str) -> Error {
     Error::io(path, std::io::Error::other(what))
 }
 
-/// The system's words, with the usual reason where they name none.
+/// The system's words, with the usual reason or remedy where they name none.
 fn in_words(e: Errno) -> std::io::Error {
+    let other = |what: &str| std::io::Error::other(what);
     match e {
-        Errno::BUSY => std::io::Error::other("the camera is in use by another program"),
+        Errno::BUSY => other("the camera is in use by another program"),
+        Errno::NOENT => other("there is no such device; `ocellus cameras` lists what there is"),
+        Errno::ACCESS => other("no permission; cameras belong to the group video: usermod -aG video USER"),
         e => e.into(),
     }
 }

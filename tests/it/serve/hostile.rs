@@ -99,6 +99,11 @@ fn foreign_pages_get_nothing() {
     assert_eq!(scene.send("GET /api/status HTTP/1.0\r\n\r\n").status, 421);
 }
 
+/// Connections of a flood.
+const FLOOD: u32 = 3000;
+/// What has been closed shows within this time.
+const SOON: Duration = Duration::from_millis(1);
+
 /// Whether the other side has closed: a read ends or fails within the time.
 fn is_closed(stream: &mut TcpStream, within: Duration) -> bool {
     stream.set_read_timeout(Some(within)).unwrap();
@@ -181,7 +186,7 @@ fn thousands_of_connections_are_bounded() {
     let frames = daemon.figure("ocellus_frames_total");
     let memory = daemon.figure("process_resident_memory_bytes");
     let mut kept: Vec<TcpStream> = Vec::new();
-    for _ in 0..10_000 {
+    for _ in 0..FLOOD {
         let Ok(mut stream) = TcpStream::connect(&daemon.address) else { continue };
         let _ = stream.write_all(HEAD.as_bytes());
         kept.push(stream);
@@ -190,10 +195,16 @@ fn thousands_of_connections_are_bounded() {
             kept.drain(HTTP_CONNECTIONS_MAX..);
         }
     }
-    let closed = kept.iter_mut().skip(HTTP_CONNECTIONS_MAX).all(|s| is_closed(s, Duration::from_secs(5)));
-    assert!(closed, "those beyond the places are closed");
+    let end = Instant::now() + Duration::from_secs(5);
+    let open = loop {
+        let open = kept.iter_mut().map(|stream| is_closed(stream, SOON)).filter(|closed| !closed).count();
+        if open <= HTTP_CONNECTIONS_MAX || Instant::now() > end {
+            break open;
+        }
+    };
+    assert!(open <= HTTP_CONNECTIONS_MAX, "{open} connections are open");
     drop(kept);
-    assert!(daemon.figure("ocellus_http_refused_total") > 9000.0);
+    assert!(daemon.figure("ocellus_http_refused_total") > f64::from(FLOOD) * 0.9);
     assert!(daemon.figure("ocellus_http_connections") <= HTTP_CONNECTIONS_MAX as f64);
     let grown = daemon.figure("process_resident_memory_bytes") - memory;
     assert!(grown < 16e6, "{grown} bytes more than before");
