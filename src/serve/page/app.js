@@ -139,11 +139,12 @@ function showHistogram(counts, bounds) {
   const used = counts.map((count, i) => (count ? i : -1)).filter(i => i >= 0);
   const from = Math.max(0, (used[0] ?? 2) - 2), to = Math.min(counts.length, Math.max((used.at(-1) ?? 0) + 3, from + 8));
   const top = Math.max(...counts, 1), all = counts.reduce((a, b) => a + b, 0) || 1;
+  const step = to - from > 11 ? 2 : 1; // Labels have room at every second bar where there are many.
   $("histogram").replaceChildren(...counts.slice(from, to).map((count, i) => {
     const bound = bounds[from + i], bar = make("i"), share = (100 * count) / all;
     bar.style.height = `${(82 * count) / top}%`;
     const name = bound ? `${bound}` : `> ${bounds.at(-1)}`;
-    return make("div", { className: count ? "" : "empty", title: `up to ${name} ms: ${share.toFixed(1)} %` }, bar, make("span", { textContent: name }));
+    return make("div", { className: count ? "" : "empty", title: `up to ${name} ms: ${share.toFixed(1)} %` }, bar, make("span", { textContent: i % step ? "" : name }));
   }));
 }
 
@@ -335,13 +336,20 @@ const WORDS = { enter: "entered", leave: "left", forward: "crossed", backward: "
 const SIGNS = { enter: "→", leave: "←", forward: "↷", backward: "↶" };
 let happened = 0;
 
+// An event is told before its picture has been written.
+function picture(path, tries = 3) {
+  const image = make("img", { src: path, alt: "", loading: "lazy" });
+  image.onerror = () => { if ((tries -= 1) >= 0) setTimeout(() => { image.src = `${path}?${tries}`; }, 1500); };
+  return image;
+}
+
 function showEvent(event) {
   const text = `${event.class}${event.track ? " #" + event.track : ""} ${WORDS[event.event] || event.event} ${event.place}`;
   const date = new Date(event.time), today = date.toDateString() === new Date().toDateString();
   const time = today ? date.toLocaleTimeString() : date.toLocaleString([], { dateStyle: "short", timeStyle: "short" });
   const path = `/api/events/${encodeURIComponent(event.id)}/snapshot.jpg`;
   const shot = event.snapshot
-    ? make("button", { className: "shot", title: "Show the picture", onclick: () => enlarge(path, `${text}, ${time}`) }, make("img", { src: path, alt: text, loading: "lazy" }))
+    ? make("button", { className: "shot", title: "Show the picture", onclick: () => enlarge(path, `${text}, ${time}`) }, picture(path))
     : make("span", { className: "shot", textContent: SIGNS[event.event] || "•" });
   const more = event.seconds == null ? "" : ` · ${event.seconds.toFixed(1)} s`;
   $("events").prepend(make("li", {}, shot, make("div", {}, make("p", { textContent: text, title: text }), make("small", { textContent: `${time}${more}` }))));

@@ -148,7 +148,8 @@ fn base64(text: &str) -> Vec<u8> {
     digits.chunks(4).flat_map(group).collect()
 }
 
-/// Frames change, a zone is drawn with the mouse and arrives at the daemon, and the page shows who is in it.
+/// Frames change, a zone is drawn with the mouse and arrives at the daemon, the page shows who is in it, and a threshold is
+/// changed.
 #[test]
 #[ignore = "starts a browser"]
 fn the_page_lives_in_a_browser() {
@@ -186,6 +187,14 @@ fn the_page_lives_in_a_browser() {
     for (at, expected) in [(&zone["points"][0], [0.1, 0.2]), (&zone["points"][2], [0.5, 0.8])] {
         assert!((0..2).all(|i| (at[i].as_f64().unwrap() - expected[i]).abs() < 0.01), "{zone}");
     }
+    // The second row is the first class that was seen.
+    browser.wait("document.querySelectorAll('#scores li').length === 2");
+    browser.evaluate(
+        "(() => { const s = document.querySelector('#scores li:last-child input'); s.value = 0.6; \
+         s.dispatchEvent(new Event('change')); })()",
+    );
+    browser.wait("document.querySelector('#scores li:last-child:not(.quiet) b')?.textContent === '60 %'");
+    assert!(scene.settings.read().contains("\"scores\":{\"person\":0.6}"), "{}", scene.settings.read());
     for scheme in ["light", "dark"] {
         browser.resize(1360, 850, false);
         browser.picture("desktop", scheme);
