@@ -283,11 +283,7 @@ mod tests {
     fn thresholds_that_are_set_are_kept_and_leave_places_alone() {
         let file = File::new("scores", &FILE.replace("max_fps", "scores = { dog = 0.9 } # barks\nmax_fps"));
         let live = live(&file.0);
-        let shown = || serde_json::from_str::<serde_json::Value>(&live.read()).unwrap()["cameras"][0].clone();
-        assert_eq!(
-            (&shown()["score"], &shown()["scores"]),
-            (&0.25.into(), &serde_json::json!({"dog": 0.9f32}))
-        );
+        assert!(live.read().contains(r#""score":0.25,"scores":{"dog":0.9},"#), "{}", live.read());
         live.change(
             br#"{"camera": "door", "score": 0.4, "scores": {"person": 0.625, "traffic light": 0.5}}"#,
         )
@@ -302,7 +298,7 @@ mod tests {
             rules.is_good(&crate::detect::Detection { class_id, score, bbox: [0.0, 0.0, 1.0, 1.0] })
         };
         assert_eq!([good(0, 0.6), good(0, 0.7), good(1, 0.3), good(1, 0.5)], [false, true, false, true]);
-        assert_eq!(shown()["scores"], serde_json::json!({"person": 0.625, "traffic light": 0.5}));
+        assert!(live.read().contains(r#""score":0.4,"scores":{"person":0.625,"traffic light":0.5},"#));
     }
 
     /// The command line may call the file's only camera otherwise, and read it from elsewhere.

@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn what_is_no_camera_is_an_error_with_its_path() {
-        for (path, why) in [("/no/such/camera", "No such file"), ("/dev/null", "ocellus cameras")] {
+        for (path, why) in [("/no/such/camera", "no such device"), ("/dev/null", "ocellus cameras")] {
             let error = V4l::open(Path::new(path), &config::Camera::default()).err().unwrap().to_string();
             assert!(error.starts_with(path) && error.contains(why), "{error}");
         }
