@@ -34,7 +34,7 @@ pub struct Served {
 
 impl Served {
     /// Answers with another status than those that were to be expected.
-    pub fn refused_to_behave(&self) -> u64 {
+    pub fn odd_answers(&self) -> u64 {
         self.odd.load(Relaxed)
     }
 
