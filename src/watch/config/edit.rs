@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
 
 /// What a program may change of a camera; what is absent stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -69,11 +69,11 @@ impl Change {
 
     fn write(&self, camera: &mut Table) {
         if let Some(score) = self.score {
-            camera.insert("score", number(score.into()).into());
+            set(camera, "score", number(score.into()));
         }
         if let Some(scores) = &self.scores {
             let scores = scores.iter().map(|(class, &score)| (class, number(score.into())));
-            camera.insert("scores", value(scores.collect::<InlineTable>()));
+            set(camera, "scores", Value::InlineTable(scores.collect()));
         }
         let tables = |tables: Vec<Table>| Item::ArrayOfTables(tables.into_iter().collect::<ArrayOfTables>());
         if let Some(zones) = &self.zones {
@@ -85,6 +85,14 @@ impl Change {
             camera.insert("line", tables(lines.iter().map(line).collect()));
         }
     }
+}
+
+/// Sets a value; what is written around the old one, such as a comment behind it, stays.
+fn set(table: &mut Table, key: &str, mut new: Value) {
+    if let Some(old) = table.get(key).and_then(Item::as_value) {
+        *new.decor_mut() = old.decor().clone();
+    }
+    table.insert(key, Item::Value(new));
 }
 
 /// Four decimals are finer than any pixel, and than any score.
