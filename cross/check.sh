@@ -1,34 +1,83 @@
 #!/usr/bin/env bash
-# Checks that the program for 64-bit Raspberry Pis runs on the oldest one: instructions that came after ARMv8.0 stand only in
+# Checks that the programs for Raspberry Pis run on the oldest one of their kind: instructions that came later stand only in
 # functions that are called where the CPU has been found to know them.
 #
-#     cross/check.sh
+#     cross/check.sh [aarch64|armv7 ...]      default: both
+#     cross/check.sh aarch64 PROGRAM          a program of yours, not stripped
 #
-# Prints the kind of program, the C library that it needs, and the functions with newer instructions; fails where these are
-# not the kernels' or the C compiler's own, which both ask the CPU first.
+# Prints the kind of program and the C library that it needs, and which functions have newer instructions; fails where one of
+# them does not ask the CPU first. Which instructions are newer the assembler says, told to know nothing but the oldest
+# CPU: ARMv8.0 with NEON and without its optional parts; for 32 bits ARMv7-A with VFPv3 and without NEON.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-target=$(target_of aarch64)
-# The program as it is released, but with the names of its functions.
-cargo_for "$target" build --locked --quiet --bin ocellus --profile count \
-    --config "profile.count.inherits = 'release'" --config 'profile.count.strip = false'
-program=$root/target-cross/$target/count/ocellus
-released=$root/target-cross/$target/release/ocellus
-if [ -x "$released" ]; then
-    file -b "$released" 2>/dev/null || true
-    echo "glibc: $(readelf -V "$released" | grep -oE 'GLIBC_[0-9.]+' | sort -Vu | tail -1), $(stat -c %s "$released") bytes"
+# disassemble ARCH PROGRAM: lines of function, tab, instruction. Jumps and addresses lose their target, and 32-bit
+# instructions say which of the two kinds they are of: those of Thumb are shown in groups of four digits.
+disassemble() {
+    "$(binutils_of "$1")objdump" -d -z "$2" | awk -F '\t' -v arch="$1" '
+        /^[0-9a-f]+ <.*>:$/ { name = substr($0, index($0, "<") + 1); sub(/>:$/, "", name); next }
+        /^ *[0-9a-f]+:\t/ {
+            code = $3 " " $4
+            sub(/ *(\/\/|;|@).*/, "", code)
+            sub(/[0-9a-f]+ <.*/, ".+8", code)
+            sub(/\[pc, #-?[0-9]+\]/, "[pc]", code)
+            # What the disassembler does not know is shown as a number.
+            sub(/^\.inst /, "unknown ", code)
+            kind = arch == "aarch64" ? "" : substr($2, 5, 1) == " " ? ".thumb; " : ".arm; "
+            if (code !~ /^(\.|it[te]* )/) print name "\t" kind code
+        }'
+}
+
+# refused ARCH: of the instructions in standard input, those that the oldest CPU lacks.
+refused() {
+    local cpu=(-march=armv8-a) no='selected .* does not support|unknown mnemonic|bad instruction'
+    sort -u >"$work/instructions"
+    [ "$1" = aarch64 ] || cpu=(-march=armv7-a -mfpu=vfpv3 -mimplicit-it=always)
+    { [ "$1" = aarch64 ] || echo .syntax unified; cat "$work/instructions"; } >"$work/text.s"
+    LC_ALL=C "$(binutils_of "$1")as" "${cpu[@]}" -o /dev/null "$work/text.s" 2>&1 | grep 'Error:' >"$work/said" || true
+    local other
+    other=$(grep -vE "$no" "$work/said" || true)
+    [ -z "$other" ] || fail "the assembler does not understand the disassembler:"$'\n'"$other"
+    cut -d: -f2 "$work/said" | awk 'NR == FNR { bad[$1]; next } FNR in bad' - "$work/text.s"
+}
+
+# Functions that ask the CPU, or are reached only through a table that was chosen so.
+asks() {
+    case $1 in
+        # Doors to the kernels; the compiler's atomic operations.
+        aarch64) echo '(ocellus::kernels::arch::(dotprod|i8mm)::kernels::door|__aarch64_.*)' ;;
+        armv7) echo '(ocellus::kernels::arch::neon32::.*)' ;;
+    esac
+}
+
+check() {
+    local arch=$1 program=$2
+    echo "$arch: $("$(binutils_of "$arch")readelf" -h "$program" | sed -n 's/^ *\(Class\|Machine\|Flags\): *//p' | paste -sd ' ')," \
+        "glibc $("$(binutils_of "$arch")readelf" -V "$program" | grep -oE 'GLIBC_[0-9.]+' | cut -d_ -f2 | sort -Vu | tail -1)"
+    disassemble "$arch" "$program" | c++filt -s rust | sed -E 's/::h[0-9a-f]{16}\t/\t/' >"$work/all"
+    [ -s "$work/all" ] || fail "no instructions in $program"
+    cut -f2- "$work/all" | refused "$arch" >"$work/newer"
+    awk -F '\t' 'NR == FNR { newer[$0]; next }
+        { code = substr($0, index($0, "\t") + 1) }
+        code in newer { sub(/^\.[a-z]+; /, "", code); sub(/ .*/, "", code); n[$1]++; if (!seen[$1, code]++) codes[$1] = codes[$1] " " code }
+        END { for (name in n) printf "%s\t%d instructions:%s\n", name, n[name], codes[name] }' \
+        "$work/newer" "$work/all" | sort >"$work/functions"
+    echo "$(wc -l <"$work/all") instructions; functions with newer ones:"
+    column -t -s $'\t' <"$work/functions"
+    local others
+    others=$(awk -F '\t' -v asks="^$(asks "$arch")\$" '$1 !~ asks' "$work/functions")
+    [ -z "$others" ] || fail "newer instructions in functions that do not ask the CPU:"$'\n'"$others"
+    echo "ok"
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+if [ $# = 2 ] && [ -f "$2" ]; then
+    check "$1" "$2"
+    exit
 fi
-# Dot and matrix products of bytes; atomic instructions of ARMv8.1.
-newer='^(sdot|udot|usdot|smmla|ummla|usmmla|cas[abhl]*|casp[al]*|swp[abhl]*|ld(add|clr|eor|set|smax|smin|umax|umin)[abhl]*)$'
-aarch64-linux-gnu-objdump -d --no-show-raw-insn "$program" \
-    | awk -v newer="$newer" '
-        /^[0-9a-f]+ <.*>:$/ { name = substr($2, 2, length($2) - 3); next }
-        $2 ~ newer { count[name]++ }
-        END { for (name in count) print count[name], name }' \
-    | c++filt -s rust | sed -E 's/::h[0-9a-f]{16}$//' | sort -k2 >"$root/target-cross/newer"
-echo "functions with newer instructions:"
-awk '{ print $2 }' "$root/target-cross/newer" | sed -E 's/<.*//; s/::[a-z_0-9]*$//' | sort | uniq -c
-others=$(grep -vE '^[0-9]+ (__aarch64_|.*(dotprod|i8mm|dot_product|matrix))' "$root/target-cross/newer" || true)
-[ -z "$others" ] || fail "newer instructions in functions that do not ask the CPU:"$'\n'"$others"
-echo "ok"
+[ $# -gt 0 ] || set -- aarch64 armv7
+for arch; do
+    program=$("$root/cross/build.sh" "$arch" --names | tail -1)
+    check "$arch" "$program"
+done

@@ -14,21 +14,18 @@ set -euo pipefail
 [ $# -ge 3 ] || fail "usage: cross/count.sh CPU MODEL PICTURE [detect's options ...]"
 cpu=$1 model=$2 picture=$3
 shift 3
-target=$(target_of_cpu "$cpu")
-case $target in
-    armv7*) emulator=(qemu-arm -L /usr/arm-linux-gnueabihf) ;;
-    *) emulator=(qemu-aarch64 -L /usr/aarch64-linux-gnu) ;;
+case $(target_of_cpu "$cpu") in
+    armv7*) arch=armv7 emulator=(qemu-arm -L /usr/arm-linux-gnueabihf) ;;
+    *) arch=aarch64 emulator=(qemu-aarch64 -L /usr/aarch64-linux-gnu) ;;
 esac
 out=$root/target-cross/count
 mkdir -p "$out"
 gcc -O2 -shared -fPIC -o "$out/icount.so" "$root/cross/icount.c"
-# The program as it is released, but with the names of its functions.
-cargo_for "$target" build --locked --quiet --bin ocellus --profile count \
-    --config "profile.count.inherits = 'release'" --config 'profile.count.strip = false'
+program=$("$root/cross/build.sh" "$arch" --names | tail -1)
 
 count() {
     nice "${emulator[@]}" -cpu "$cpu" -plugin "$out/icount.so,top=100000" -d plugin \
-        -D "$out/log" "$root/target-cross/$target/count/ocellus" detect --threads 1 --format json \
+        -D "$out/log" "$program" detect --threads 1 --format json \
         --model "$model" "${options[@]}" "$@" >/dev/null
     c++filt -s rust <"$out/log"
 }

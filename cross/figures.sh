@@ -10,15 +10,16 @@
 # Counted: instructions of one inference under qemu, half the difference between one run and three. Predicted: its
 # cycles, by llvm-mca's models of the cores from the blocks that were executed (see predict.py); milliseconds are
 # these cycles at the board's clock. The costliest functions and loops of each row stay in
-# target-cross/count/details.CASE.BOARD. llvm-mca is the machine's newest, or LLVM_MCA; it must be 20 or
-# newer.
+# target-cross/count/details.CASE.BOARD.
+#
+# What is needed is installed: by cross/setup.sh, by cross/ncnn.sh, and llvm-mca, of which LLVM names the folder where it
+# is not to be Debian's newest; it must be 20 or newer.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 [ $# -ge 1 ] || fail "usage: cross/figures.sh MODELS [CASE ...]"
 models=$(cd "$1" && pwd)
 shift
-target=$(target_of aarch64)
 out=$root/target-cross/count
 mkdir -p "$out"
 
@@ -40,10 +41,9 @@ fastest-fp16-ncnn  ncnn 1    352 FastestDet.param
 '
 
 build() {
+    "$root/cross/setup.sh" >&2
     gcc -O2 -shared -fPIC -o "$out/icount.so" "$root/cross/icount.c"
-    # The program as it is released, but with the names of its functions.
-    cargo_for "$target" build --locked --quiet --bin ocellus --profile count \
-        --config "profile.count.inherits = 'release'" --config 'profile.count.strip = false'
+    ours=$("$root/cross/build.sh" aarch64 --names | tail -1)
     local ncnn
     ncnn=$("$root/cross/ncnn.sh" aarch64 | tail -1)
     ncnn=${ncnn#NCNN_DIR=}
@@ -52,12 +52,12 @@ build() {
         2>/dev/null # a warning about dlopen in static programs
 }
 
-# The folder of the newest llvm-mca.
+# The folder of Debian's newest llvm-mca, which is installed where it is missing.
 find_llvm() {
-    local mca
-    mca=${LLVM_MCA:-$(compgen -G '/usr/lib/llvm-*/bin/llvm-mca' | sort -V | tail -1)}
-    [ -n "$mca" ] || fail "llvm-mca is missing; run: sudo apt-get install llvm-22"
-    dirname "$mca"
+    local package
+    package=$(apt-cache search --names-only '^llvm-[0-9]+$' | cut -d ' ' -f 1 | sort -V | tail -1)
+    install_packages "$package"
+    echo "/usr/lib/$package/bin"
 }
 
 # The maps that YOLOv5's heads of an ncnn file are made from; of another network, its last blob.
@@ -70,7 +70,7 @@ run() {
     local cpu=$1 runs=$2 kind=$3 how=$4 side=$5 model=$6 file=$models/$6 program
     [ -e "$file" ] || file=$model
     case $kind in
-        ours) program=("$root/target-cross/$target/count/ocellus" bench --model "$file" --size "$side" --threads 1
+        ours) program=("$ours" bench --model "$file" --size "$side" --threads 1
                 --precision "$how" --warmup 0 --loops "$runs") ;;
         # shellcheck disable=SC2046
         ncnn) program=("$out/ncnn_run" "$file" "${file%.param}.bin" "$side" "$how" "$runs" $(maps_of "$file")) ;;
@@ -89,7 +89,7 @@ row() {
 }
 
 build
-llvm=$(find_llvm)
+llvm=${LLVM:-$(find_llvm)}
 [ $# -gt 0 ] || set -- $(awk '{ print $1 }' <<<"$cases")
 printf '%-18s %-6s %12s %10s %6s %8s\n' case board "instr. / M" "cycles / M" "IPC" "ms"
 for name; do

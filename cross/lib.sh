@@ -43,6 +43,14 @@ target_of() {
     esac
 }
 
+# What the names of the compiler, assembler and so on for a short name begin with.
+binutils_of() {
+    case $1 in
+        aarch64) echo aarch64-linux-gnu- ;;
+        armv7) echo arm-linux-gnueabihf- ;;
+    esac
+}
+
 # The Rust target of an emulated CPU.
 target_of_cpu() {
     case $1 in
