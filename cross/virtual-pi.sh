@@ -126,8 +126,8 @@ objects() { grep -oE '\{"class":[^}]*\}' | sed -E 's/,"track":[0-9]+//'; }
 
 if [ ! -s "$pi/abi" ]; then unpack_guest; fi
 program=$("$root/cross/build.sh" aarch64 --static | tail -1)
-nice cargo build --quiet --locked --release --manifest-path "$root/Cargo.toml" --bin ocellus >&2
-here=$("${CARGO_TARGET_DIR:-$root/target}/release/ocellus" detect --format json "$photo")
+own=$("$root/cross/build.sh" x86_64 | tail -1)
+here=$("$own" detect --format json "$photo")
 width=$(echo "$here" | grep -oE '"width":[0-9]+' | head -1 | cut -d: -f2)
 height=$(echo "$here" | grep -oE '"height":[0-9]+' | head -1 | cut -d: -f2)
 expected=$(echo "$here" | objects)
