@@ -24,6 +24,11 @@ disassemble() {
             sub(/ *(\/\/|;|@).*/, "", code)
             sub(/[0-9a-f]+ <.*/, ".+8", code)
             sub(/\[pc, #-?[0-9]+\]/, "[pc]", code)
+            # Shown in a way that is not read: numbers as they are encoded, one number in braces.
+            if (code ~ /^vmov[a-z]*\.f/) sub(/#.*/, "#1.0", code)
+            if (code ~ /^m[cr][cr] /) gsub(/[{}]/, "", code)
+            # Let through by the assembler without NEON.
+            if (code ~ /^(v(ld|st)[1-4]\.|vcvt[bt])/) code = "neon_" code
             # What the disassembler does not know is shown as a number.
             sub(/^\.inst /, "unknown ", code)
             kind = arch == "aarch64" ? "" : substr($2, 5, 1) == " " ? ".thumb; " : ".arm; "

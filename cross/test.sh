@@ -16,5 +16,5 @@ for cpu in "$@"; do
     echo "== $cpu ($target)"
     # --nocapture: the tests print once which instruction sets they run on.
     QEMU_CPU=$cpu cargo_for "$target" test --locked --release -p ocellus --lib "${FILTER-kernels}" \
-        -- --nocapture 2>&1 | grep -vE '^test .* \.\.\. ok$|^running|^$'
+        -- --nocapture 2>&1 | grep --line-buffered -vE '^test .* \.\.\. ok$|^running|^$'
 done

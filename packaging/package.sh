@@ -65,7 +65,7 @@ Version: $version
 Architecture: $arch
 Maintainer: The ocellus developers <ocellus@localhost>
 Installed-Size: $(du -sk --apparent-size "$tree/usr" | cut -f1)
-Depends: libc6 (>= $(glibc_of "$program")), libgcc-s1
+Depends: libc6 (>= $(glibc_of "$program"))
 Section: video
 Priority: optional
 Description: INT8 object detection on small CPUs
