@@ -3,13 +3,14 @@
 use super::convolutions;
 use super::names::{self, Name, Names};
 use super::tensors::Tensors;
-use ocellus::limits::{CLASSES_MAX, MULTIPLES};
+use ocellus::limits::CLASSES_MAX;
 use ocellus::zoo::{self, Multiples};
 use ocellus::{Error, Result};
 
-/// Depths and widths that are tried where no network of a name fits: parts of 24 and of 64, so thirds, quarters and eighths.
-const DEPTH_PARTS: usize = 24;
-const WIDTH_PARTS: usize = 64;
+/// Depths and widths that are tried where no network of a name fits: parts of 24 and of 64, so thirds, quarters and eighths, up
+/// to yolov5x. Networks are built to be compared: what a file claims to be must not be larger than what users have.
+const DEPTH_PARTS: [usize; 2] = [24, 32];
+const WIDTH_PARTS: [usize; 2] = [64, 80];
 /// Side at which networks are built to compare shapes.
 const SIDE: usize = 64;
 
@@ -25,10 +26,14 @@ pub(super) struct Found {
 /// The built-in network, of whatever multiples, whose names and shapes are the file's.
 pub(super) fn find(tensors: &Tensors) -> Result<Found> {
     let named = zoo::Network::yolov5s().copied();
-    let scaled = zoo::Network::yolov5s().flat_map(|network| {
-        depths().flat_map(move |depth| widths().map(move |width| (*network, Multiples { depth, width })))
+    let deep = zoo::Network::yolov5s().flat_map(|network| {
+        depths().filter_map(|depth| network.scaled(Multiples { depth, width: 1.0 }).ok())
     });
-    let scaled = scaled.filter_map(|(network, multiples)| network.scaled(multiples).ok());
+    let deep = deep.filter(|network| names::of(network).is_some_and(|names| has(tensors, &names)));
+    let scaled = deep.flat_map(|network| {
+        let of = move |width| network.scaled(Multiples { width, ..network.multiples()? }).ok();
+        widths().filter_map(of)
+    });
     let mut differs = None;
     for network in named.chain(scaled) {
         let Some(names) = names::of(&network).filter(|names| has(tensors, names)) else { continue };
@@ -48,12 +53,13 @@ pub(super) fn find(tensors: &Tensors) -> Result<Found> {
 }
 
 fn depths() -> impl Iterator<Item = f64> {
-    (1..=2 * DEPTH_PARTS).map(|part| part as f64 / DEPTH_PARTS as f64)
+    let [whole, most] = DEPTH_PARTS;
+    (1..=most).map(move |part| part as f64 / whole as f64)
 }
 
 fn widths() -> impl Iterator<Item = f64> {
-    let parts = (1..=2 * WIDTH_PARTS).map(|part| part as f64 / WIDTH_PARTS as f64);
-    parts.filter(|width| (MULTIPLES[0]..=MULTIPLES[1]).contains(width))
+    let [whole, most] = WIDTH_PARTS;
+    (1..=most).map(move |part| part as f64 / whole as f64)
 }
 
 /// The name under which a convolution's weights are.
