@@ -2,6 +2,8 @@
 
 mod discovery;
 mod session;
+#[cfg(feature = "tls")]
+mod tls;
 mod topics;
 
 pub use topics::MqttOptions;
@@ -34,7 +36,7 @@ impl Mqtt {
     /// Sends what is in `spool` and what `board` shows. The broker need not be there.
     ///
     /// # Errors
-    /// [`Error::Usage`] for TLS without the feature `tls`, [`Error::Io`] if the system gives no thread.
+    /// [`Error::Usage`] for TLS without the feature `tls` or without authorities to trust, [`Error::Io`] if the system gives no thread.
     pub fn start(
         board: Arc<Board>,
         spool: Arc<Spool>,
@@ -46,7 +48,15 @@ impl Mqtt {
         let runtime = runtime.map_err(|e| Error::io("mqtt runtime", e))?;
         let (stop, stopped) = oneshot::channel();
         let changed = Arc::new(Notify::new());
-        let session = Session { board, spool, outlet, options, changed: Arc::clone(&changed) };
+        let session = Session {
+            board,
+            spool,
+            outlet,
+            #[cfg(feature = "tls")]
+            trust: options.tls.then(tls::trust).transpose()?,
+            options,
+            changed: Arc::clone(&changed),
+        };
         let run = move || {
             runtime.block_on(async {
                 tokio::select! {

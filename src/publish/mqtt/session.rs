@@ -28,6 +28,9 @@ pub(super) struct Session {
     pub spool: Arc<Spool>,
     pub outlet: Arc<Outlet>,
     pub options: MqttOptions,
+    /// Whom the broker's certificate must come from, where it has one.
+    #[cfg(feature = "tls")]
+    pub trust: Option<Arc<rustls::ClientConfig>>,
     /// Something is in the spool.
     pub changed: Arc<Notify>,
 }
@@ -66,8 +69,9 @@ impl Session {
             options.set_credentials(user, password);
         }
         #[cfg(feature = "tls")]
-        if self.options.tls {
-            options.set_transport(rumqttc::Transport::tls_with_default_config());
+        if let Some(trust) = &self.trust {
+            let trust = rumqttc::TlsConfiguration::Rustls(Arc::clone(trust));
+            options.set_transport(rumqttc::Transport::tls_with_config(trust));
         }
         options
     }

@@ -39,7 +39,8 @@ impl MqttOptions {
     /// Checks what can be checked without a broker.
     ///
     /// # Errors
-    /// [`Error::Usage`]: a name cannot be a part of topics, or TLS is wanted without the feature `tls`.
+    /// [`Error::Usage`]: a name cannot be a part of topics, or TLS is wanted without the feature `tls` or without
+    /// authorities to trust.
     pub fn check(&self) -> Result<()> {
         let level = |name: &str, text: &str| match text.is_empty() || text.contains(['/', '+', '#', '\0']) {
             true => Err(Error::Usage(format!("mqtt: {name} '{text}': must not be empty nor have / + #"))),
@@ -48,6 +49,10 @@ impl MqttOptions {
         level("node", &self.node)?;
         level("prefix", &self.prefix)?;
         self.discovery.as_ref().map_or(Ok(()), |discovery| level("discovery", discovery))?;
+        #[cfg(feature = "tls")]
+        if self.tls {
+            super::tls::trust()?;
+        }
         match self.tls && !cfg!(feature = "tls") {
             true => Err(Error::Usage("mqtts:// needs a program that was built with --features tls".into())),
             false => Ok(()),
