@@ -4,8 +4,9 @@
 #     cross/figures.sh MODELS [CASE ...]
 #
 # MODELS is a folder with e.param and s.param (YOLOv5-Lite for ncnn, float) and i8e.param (int8), each with its
-# .bin; e-qdq.onnx, v5lite-e in int8 as ONNX QDQ, and FastestDet.param are run too where they are there. Each CASE is
-# a row of the table below; default: all. One thread, floats in, detection maps as floats out, on both sides.
+# .bin; e-qdq.onnx, v5lite-e in int8 as ONNX QDQ (`calib quantize --size 320`), and FastestDet.param are run too where
+# they are there. Each CASE is a row of the table below; default: all. One thread, floats in, detection maps as floats
+# out, on both sides.
 #
 # Counted: instructions of one inference under qemu, half the difference between one run and three. Predicted: its
 # cycles, by llvm-mca's models of the cores from the blocks that were executed (see predict.py); milliseconds are

@@ -45,7 +45,7 @@ deb() {
     install -D -m 644 "$root/packaging/ocellus.toml" "$tree/etc/ocellus/ocellus.toml"
     install -d "$tree/usr/lib/systemd/system"
     # The first lines of the unit are for those who install by hand.
-    sed -e '/^#/,/^$/{/^#/d}' -e 's#/usr/local/bin/#/usr/bin/#' "$root/packaging/ocellus.service" \
+    sed -e '1,/^$/d' -e 's#/usr/local/bin/#/usr/bin/#' "$root/packaging/ocellus.service" \
         >"$tree/usr/lib/systemd/system/ocellus.service"
     install -D -m 644 "$work/completions/ocellus.bash" "$tree/usr/share/bash-completion/completions/ocellus"
     install -D -m 644 "$work/completions/_ocellus" "$tree/usr/share/zsh/vendor-completions/_ocellus"
