@@ -94,13 +94,14 @@ fn read_all(description: &Description, parts: &[Part], kind: &str) -> Result<Che
 fn add(description: &Description, part: &Part, set: &mut TrainingSet, findings: &mut Findings) -> Result<()> {
     let place = |path: &Path| description.root.join(path);
     let (annotations, images) = (place(&part.annotations), part.images.as_deref().map(place));
-    let unknown = part.unlabelled == Unlabelled::Unknown;
-    let (format, names) = match unknown {
-        // A folder of pictures is a YOLO one without labels; its classes may be called anything.
-        true => (Format::Yolo, part.names.as_ref().or(Some(&description.classes))),
-        false => (part.format.map_or_else(|| Format::of(&annotations), Ok)?, part.names.as_ref()),
-    };
-    let names = names.map(Vec::as_slice);
+    let origin = |known| Origin { name: part.name(), known, repeat: part.repeat };
+    if part.unlabelled == Unlabelled::Unknown {
+        let whole = Whole::of_pictures(&annotations, findings)?;
+        append(set, whole, origin(vec![false; description.classes.len()]), &[]);
+        return Ok(());
+    }
+    let format = part.format.map_or_else(|| Format::of(&annotations), Ok)?;
+    let names = part.names.as_deref();
     let source = Source { annotations: &annotations, images: images.as_deref(), names, limit: None };
     let whole = Whole::read(source, format, part.unlabelled, findings)?;
     if whole.sizes.is_empty() {
@@ -108,11 +109,8 @@ fn add(description: &Description, part: &Part, set: &mut TrainingSet, findings: 
     }
     let wrong = |what: String| Error::bad_data(&description.path, format!("{}: {what}", part.name()));
     let meanings = meanings(&whole.dataset.categories, &description.classes, part).map_err(wrong)?;
-    let known = match unknown {
-        true => vec![false; description.classes.len()],
-        false => known(&meanings, &description.classes, part).map_err(wrong)?,
-    };
-    append(set, whole, Origin { name: part.name(), known, repeat: part.repeat }, &meanings);
+    let known = known(&meanings, &description.classes, part).map_err(wrong)?;
+    append(set, whole, origin(known), &meanings);
     Ok(())
 }
 

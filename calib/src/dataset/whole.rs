@@ -1,9 +1,11 @@
 //! A data set without its faults.
 
 use super::check::{cut, sizes};
-use super::{Annotation, Dataset, Findings, Format, Source};
+use super::folder::list;
+use super::{Annotation, Dataset, Findings, Format, Image, Source, has_picture_name};
 use crate::error::{Error, Result};
 use serde::Deserialize;
+use std::path::Path;
 
 /// What a picture without a label file is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -65,6 +67,21 @@ impl Whole {
             }
         }
         Ok(Whole::of(dataset, &all))
+    }
+
+    /// The pictures in a folder, of which nothing is known.
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn of_pictures(folder: &Path, findings: &mut Findings) -> Result<Self> {
+        let paths = list(folder, has_picture_name)?;
+        if paths.is_empty() {
+            return Err(Error::bad_data(folder, "no pictures here"));
+        }
+        let images = (1..).zip(paths).map(|(id, path)| Image { id, path, labels: None });
+        let dataset = Dataset { images: images.collect(), ..Dataset::default() };
+        let sizes = sizes(&dataset.images, findings)?;
+        Ok(Whole::of(dataset, &sizes))
     }
 
     /// Without the pictures that have no size.
