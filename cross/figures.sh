@@ -77,7 +77,7 @@ run() {
         ncnn) program=("$out/ncnn_run" "$file" "${file%.param}.bin" "$side" "$how" "$runs" $(maps_of "$file")) ;;
     esac
     # Threads of OpenMP count while they wait.
-    OMP_NUM_THREADS=1 nice qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu "$cpu" -plugin "$out/icount.so,top=1000000,blocks=1" -d plugin \
+    OMP_THREAD_LIMIT=1 nice qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu "$cpu" -plugin "$out/icount.so,top=1000000,blocks=1" -d plugin \
         -D "$out/log.$runs" "${program[@]}" >"$out/said" 2>&1 || fail "${program[*]}: $(cat "$out/said")"
 }
 
