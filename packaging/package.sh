@@ -9,7 +9,8 @@
 #     ocellus-VERSION.cdx.json              what it is made of (CycloneDX)
 #     SHA256SUMS                            of all of them
 #
-# Times are those of the last commit, and paths of this machine are not in the programs.
+# Times are those of the last commit, and paths of this machine are not in the programs: with one toolchain, clones in
+# different folders give the same bytes (tried with the package for amd64).
 # Needs dpkg-deb, and for other machines' programs what cross/setup.sh installs.
 set -euo pipefail
 . "$(dirname "$0")/../cross/lib.sh"
