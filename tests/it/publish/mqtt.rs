@@ -51,6 +51,11 @@ fn home_assistant_finds_everything_and_learns_of_the_end() {
         wait(&late, |topic, _| topic == "homeassistant/sensor/ocellus_pi/yard_zone_door/config");
     let config: Value = serde_json::from_str(&config).unwrap();
     assert_eq!(config["availability_topic"], "ocellus/pi/available");
+    // The listener may have heard of it before the broker has told the sender that it arrived.
+    let patience = Instant::now() + Duration::from_secs(10);
+    while outlet.sent.load(Relaxed) == 0 && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     assert_eq!(outlet.sent.load(Relaxed), 1);
     drop((feed, mqtt));
     wait(&heard, |topic, text| (topic, text) == ("ocellus/pi/available", "offline"));
