@@ -128,6 +128,20 @@ impl Graph {
         self.values[id.index()].name = name.into();
     }
 
+    /// Puts other elements of the same shape in the place of a constant's.
+    ///
+    /// # Errors
+    /// The value is no constant, or its shape another one.
+    pub fn set_constant(&mut self, id: ValueId, tensor: impl Into<Arc<Tensor>>) -> Result<()> {
+        let (value, tensor) = (&mut self.values[id.index()], tensor.into());
+        if value.constant.is_none() || value.shape != *tensor.shape() {
+            let what = format!("{}: a constant of shape {} was expected", value.name, tensor.shape());
+            return Err(Error::bad_model(what));
+        }
+        value.constant = Some(tensor);
+        Ok(())
+    }
+
     /// Adds a value that the caller fills in.
     pub fn push_input(&mut self, name: impl Into<String>, shape: Shape) -> Result<ValueId> {
         let id = self.add_value(Value { name: name.into(), shape, constant: None })?;

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::judge::Judge;
 use crate::quantize::aware::{Bound, Found, Notes, Search};
 use crate::quantize::summary::{Accuracy, Summary};
-use crate::quantize::{Calibration, Recipe, artifact, sensitivity};
+use crate::quantize::{Recipe, artifact, sensitivity};
 use crate::runtime::latency;
 use crate::runtime::network::{files_named, size_of, weighted};
 use crate::write::save::{check_target, save};
@@ -98,7 +98,7 @@ pub(super) fn run(args: &QuantizeArgs, out: &mut dyn Write) -> Result<()> {
         met = measure(args, &done, (dataset, &whole), &mut float, &mut summary)?;
     }
     let recipe = done.calibration.recipe_of(&whole, &float);
-    summary.int8_macs = int8_share(&done.calibration, &float);
+    summary.int8_macs = done.calibration.int8_share(&float);
     let (outputs_db, far) = outputs(&done, &recipe, args.calibrating.run.threads())?;
     summary.outputs_db = outputs_db;
     warnings.extend(far);
@@ -236,13 +236,4 @@ fn time(done: &Calibrated, whole: &Recipe, found: &mut Found) -> Result<()> {
         layer.ms = latency::difference([&with, &without], &frame, ROUNDS)?;
     }
     Ok(())
-}
-
-/// Share of multiply-accumulates in int8.
-fn int8_share(calibration: &Calibration, float: &HashSet<usize>) -> f64 {
-    let graph = calibration.network.graph();
-    let macs = |int8: bool| -> u64 {
-        weighted(graph).filter(|l| !int8 || !float.contains(&l.at)).map(|l| l.macs(graph)).sum()
-    };
-    macs(true) as f64 / (macs(false) as f64).max(1.0)
 }

@@ -6,7 +6,7 @@
 //! size = 256
 //!
 //! [teacher]                       # without it there is no distillation
-//! file = "s.param"                # a detector; or the keys of [student], and a larger network is trained
+//! file = "s.param"                # a detector; or [teacher.train] with the keys of [student]: it is trained first
 //! map = { car = "vehicle" }
 //!
 //! [student]
@@ -24,11 +24,12 @@
 //!
 //! Paths are relative to the file.
 
+use crate::dataset::read_text;
 use crate::error::{Error, Result};
 use crate::limits::TEXT_FILE_BYTES_MAX;
 use crate::train::schedule::Optimizer;
 use ocellus::limits::{BATCH_MAX, INPUT_SIDE_MAX, INPUT_SIDE_MIN};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -74,7 +75,7 @@ pub struct Teacher {
 }
 
 /// A network, and how it is trained.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Training {
     /// A built-in network, or a file with a trained one.
@@ -99,7 +100,7 @@ pub struct Training {
 }
 
 /// How a network becomes int8.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Quantize {
     /// Pictures and folders of pictures to calibrate with; empty: those that are trained on.
@@ -121,7 +122,7 @@ impl Default for Quantize {
 }
 
 /// Training behind grids.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Qat {
     /// How often all pictures are seen.
@@ -154,12 +155,7 @@ impl Config {
     /// # Errors
     /// It cannot be read, has an unknown or a missing key, or a number is out of bounds; the message says where.
     pub fn open(path: &Path) -> Result<Self> {
-        let length = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
-        if length > TEXT_FILE_BYTES_MAX {
-            let what = format!("{length} bytes; at most {TEXT_FILE_BYTES_MAX} are read");
-            return Err(Error::bad_data(path, what));
-        }
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let text = read_text(path, TEXT_FILE_BYTES_MAX)?;
         let mut config: Config = toml::from_str(&text).map_err(|e| {
             let line = e.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
             Error::bad_line(path, line, e.message())

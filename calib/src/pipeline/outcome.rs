@@ -1,7 +1,7 @@
 //! What a pipeline has made, as a table.
 
 use crate::error::{Error, Result};
-use crate::train::validation::Score;
+use crate::train::validation::{Score, mean};
 use crate::write::save::save;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
@@ -31,7 +31,7 @@ pub struct Row {
 impl Row {
     /// Mean of the data sets' mAP.
     pub fn mean(&self) -> f64 {
-        self.scores.iter().map(|score| score.map).sum::<f64>() / self.scores.len().max(1) as f64
+        mean(&self.scores)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::dataset::classes::MapEntry;
 use crate::error::Result;
 use crate::quantize::aware::{Bound, Notes, Search};
 use crate::quantize::{Calibration, Choices, Recipe, artifact, sensitivity};
-use crate::runtime::network::{Network, NetworkOptions, at_other_size, files_named, weighted};
+use crate::runtime::network::{Network, NetworkOptions, at_other_size, files_named};
 use crate::share::cores;
 use crate::table;
 use crate::train::run::{Plan, Run};
@@ -52,7 +52,7 @@ impl<'a, 'b> Steps<'a, 'b> {
         Ok(Steps { config, work, hands, data, pictures, seen })
     }
 
-    /// The teacher, trained or measured.
+    /// The teacher: trained, or a file.
     pub fn teacher(&mut self) -> Result<Option<Made>> {
         let Some(teacher) = &self.config.teacher else { return Ok(None) };
         if let Some(training) = &teacher.train {
@@ -145,16 +145,7 @@ impl<'a, 'b> Steps<'a, 'b> {
         let recipe = calibration.recipe_of(&whole, &restored);
         self.write(float, &calibration, (&recipe, &restored), &place.0)?;
         notes.discard();
-        let graph = calibration.network.graph();
-        let macs = |all: bool| -> u64 {
-            weighted(graph).filter(|l| all || !restored.contains(&l.at)).map(|l| l.macs(graph)).sum()
-        };
-        self.work.done(
-            ("partly float", macs(false) as f64 / macs(true).max(1) as f64),
-            place,
-            QUANTIZED,
-            start,
-        )
+        self.work.done(("partly float", calibration.int8_share(&restored)), place, QUANTIZED, start)
     }
 
     /// A network trained to the end of its plan.

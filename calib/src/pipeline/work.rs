@@ -7,9 +7,9 @@ use crate::hash::Hash;
 use crate::pytorch::load;
 use crate::runtime::network::files_named;
 use crate::share::cores;
-use crate::train::validation::{Validation, validations};
+use crate::train::validation::{Score, Validation, mean, validations};
 use crate::write::save::save;
-use ocellus::loader::LoadOptions;
+use ocellus::loader::{LoadOptions, Model};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -82,8 +82,7 @@ impl Work {
     ) -> Result<Made> {
         let model = folder.join(file);
         let network = load(&model, &LoadOptions { size: Some([self.size; 2]) })?;
-        let scores = self.validations.iter().map(|set| set.score(&network, cores(), || ()));
-        let scores = scores.collect::<Result<_>>()?;
+        let scores = self.scores(&network)?;
         let seconds = start.elapsed().as_secs_f64();
         let row = Row { step: step.to_owned(), file: file.to_owned(), int8, scores, seconds };
         let text = serde_json::to_vec_pretty(&row).map_err(|e| Error::bad_data(&folder, e.to_string()))?;
@@ -92,10 +91,12 @@ impl Work {
     }
 
     /// The mean mAP of a model in memory.
-    pub fn worth(&self, model: &ocellus::loader::Model) -> Result<f64> {
-        let scores = self.validations.iter().map(|set| set.score(model, cores(), || ()));
-        let scores = scores.collect::<Result<Vec<_>>>()?;
-        Ok(scores.iter().map(|score| score.map).sum::<f64>() / scores.len() as f64)
+    pub fn worth(&self, model: &Model) -> Result<f64> {
+        self.scores(model).map(|scores| mean(&scores))
+    }
+
+    fn scores(&self, model: &Model) -> Result<Vec<Score>> {
+        self.validations.iter().map(|set| set.score(model, cores(), || ())).collect()
     }
 }
 

@@ -112,10 +112,10 @@ fn difference(
 ) -> Result<Option<String>> {
     let graph = network.detector([SIDE; 2], classes, 0)?;
     let pairs = names.iter().zip(convolutions(&graph));
-    let mut differing = pairs.filter_map(|(name, (_, expected))| {
+    let mut differing = pairs.filter_map(|(name, node)| {
         let name = weights(tensors, name);
-        let (own, expected) = (tensors.shape(&name)?, expected.shape().dims());
-        let is_focus = super::layers::is_focus(&own, expected);
+        let (own, expected) = (tensors.shape(&name)?, graph.shape(node.inputs[1]).dims());
+        let is_focus = super::layers::is_focus(own, expected);
         (own != expected && !is_focus).then(|| {
             format!("{name} has the shape {own:?}, that of {} {expected:?}; export it to ONNX", network.name)
         })

@@ -117,7 +117,7 @@ fn weights(tensors: &Tensors, conv: &str, shape: &[usize]) -> Result<Vec<f32>> {
     let name = format!("{conv}.weight");
     match tensors.shape(&name) {
         Some(own) if own == shape => tensors.numbers(&name),
-        Some(own) if is_focus(&own, shape) => Ok(without_focus(&tensors.numbers(&name)?)),
+        Some(own) if is_focus(own, shape) => Ok(without_focus(&tensors.numbers(&name)?)),
         Some(own) => Err(Error::bad_model(format!("{name} has the shape {own:?}; {shape:?} was expected"))),
         None => Err(Error::bad_model(format!("{name} is missing"))),
     }

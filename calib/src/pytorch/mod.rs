@@ -12,11 +12,10 @@ mod layers;
 mod names;
 mod tensors;
 
-pub use layers::{After, Layer};
+pub use layers::{After, EPSILON, Layer};
 
 use crate::anchors;
-use crate::quantize::{Layer8, Recipe};
-use ocellus::graph::{Graph, Op};
+use ocellus::graph::{Graph, Node, Op, ValueId};
 use ocellus::loader::{LoadOptions, Model};
 use ocellus::tensor::{Data, Tensor};
 use ocellus::{Error, Result, zoo};
@@ -59,7 +58,7 @@ impl Checkpoint {
         let tensors = Tensors::open(path)?;
         let found = architecture::find(&tensors)?;
         let graph = found.network.detector([found.network.size; 2], found.classes, 0)?;
-        let shapes = convolutions(&graph).map(|(_, weights)| weights.shape().dims().to_vec());
+        let shapes = convolutions(&graph).map(|node| graph.shape(node.inputs[1]).dims().to_vec());
         let layers = found.names.iter().zip(shapes);
         let layers =
             layers.map(|(name, shape)| layers::read(&tensors, name, &shape)).collect::<Result<_>>()?;
@@ -72,15 +71,17 @@ impl Checkpoint {
     /// # Errors
     /// It does not fit the size.
     pub fn graph(&self, size: [usize; 2]) -> Result<Graph> {
-        let graph = self.network.detector(size, self.classes, 0)?;
-        let mut recipe = Recipe { grids: vec![None; graph.values().len()], ..Recipe::default() };
-        for ((at, weights), layer) in convolutions(&graph).zip(&self.layers) {
-            let (values, bias) = layer.folded();
-            let weights =
-                Tensor::new(weights.shape().clone(), Data::F32(values)).expect("shapes were compared");
-            recipe.layers.insert(at, Layer8 { weights, bias: Some(bias) });
+        let mut graph = self.network.detector(size, self.classes, 0)?;
+        let places: Vec<[ValueId; 2]> =
+            convolutions(&graph).map(|node| [node.inputs[1], node.inputs[2]]).collect();
+        for (places, layer) in places.into_iter().zip(&self.layers) {
+            let (weights, bias) = layer.folded();
+            for (id, numbers) in places.into_iter().zip([weights, bias]) {
+                let tensor = Tensor::new(graph.shape(id).clone(), Data::F32(numbers));
+                graph.set_constant(id, tensor.expect("shapes were compared"))?;
+            }
         }
-        recipe.apply(&graph)
+        Ok(graph)
     }
 
     /// The same with what a detector needs beside it. The size is the one asked for, else that at which the architecture is
@@ -95,11 +96,9 @@ impl Checkpoint {
     }
 }
 
-/// The convolutions of a graph: places of their nodes, and weights.
-fn convolutions(graph: &Graph) -> impl Iterator<Item = (usize, &Tensor)> {
-    let is_conv = |(_, node): &(usize, &ocellus::graph::Node)| matches!(node.op, Op::Conv { .. });
-    let weights = |(at, node): (usize, &ocellus::graph::Node)| Some((at, &**graph.constant(node.inputs[1])?));
-    graph.nodes.iter().enumerate().filter(is_conv).filter_map(weights)
+/// The convolutions of a built-in network, all with weights and a bias.
+fn convolutions(graph: &Graph) -> impl Iterator<Item = &Node> {
+    graph.nodes.iter().filter(|node| matches!(node.op, Op::Conv { .. }))
 }
 
 /// Anchors as the module `head` has them, `[3, 3, 2]` in parts of the stride.

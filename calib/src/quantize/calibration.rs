@@ -135,6 +135,15 @@ impl Calibration {
         })
     }
 
+    /// Share of multiply-accumulates in int8 where these layers, by place, are `float`.
+    pub fn int8_share(&self, float: &HashSet<usize>) -> f64 {
+        let graph = self.network.graph();
+        let macs = |int8: bool| -> u64 {
+            weighted(graph).filter(|l| !int8 || !float.contains(&l.at)).map(|l| l.macs(graph)).sum()
+        };
+        macs(true) as f64 / (macs(false) as f64).max(1.0)
+    }
+
     /// From now on the inputs of the layers that are named reach to these thresholds, but for the network's own input.
     pub fn impose(&mut self, thresholds: &HashMap<String, f32>) {
         self.imposed = imported::of_tensors(self.network.graph(), thresholds);

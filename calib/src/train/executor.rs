@@ -10,8 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use ocellus::graph::{Node, Op, Unary};
 use std::sync::{Arc, OnceLock};
 
-/// Added to variances, as YOLOv5 does.
-pub const EPSILON: f32 = 1e-3;
+pub use crate::pytorch::EPSILON;
 
 /// An output of a batch, `[C, N, H, W]`.
 #[derive(Clone, Debug)]

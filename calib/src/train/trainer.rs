@@ -11,7 +11,7 @@ use super::schedule::{Optimizer, Schedule};
 use super::sgd;
 use super::state::{Best, State};
 use super::teacher::Teacher;
-use super::validation::{Score, Validation};
+use super::validation::{Score, Validation, mean};
 use crate::augment::Augment;
 use crate::error::{Error, Result};
 use crate::loader::{Batch, Loader};
@@ -66,7 +66,7 @@ pub struct Epoch {
 impl Epoch {
     /// The mean over the data sets of mAP50-95.
     pub fn worth(&self) -> f64 {
-        self.scores.iter().map(|score| score.map).sum::<f64>() / self.scores.len().max(1) as f64
+        mean(&self.scores)
     }
 }
 

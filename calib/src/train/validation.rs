@@ -26,6 +26,11 @@ pub struct Score {
     pub map50: f64,
 }
 
+/// The mean of the data sets' mAP; 0 where there are none.
+pub fn mean(scores: &[Score]) -> f64 {
+    scores.iter().map(|score| score.map).sum::<f64>() / scores.len().max(1) as f64
+}
+
 /// One for each data set. Only the classes that it labels are measured on it.
 pub fn validations(set: &TrainingSet) -> Vec<Validation> {
     let of_origin = |(origin, about): (u32, &crate::dataset::training::Origin)| {
