@@ -88,17 +88,20 @@ impl Default for ModelOptions {
 /// # Errors
 /// The model is broken or unsupported, is no detector, or an option does not fit it.
 pub fn open(options: &ModelOptions) -> ocellus::Result<Box<dyn Detect>> {
-    Ok(Box::new(Runtime::of(detector(options)?)))
+    Ok(Box::new(Runtime::of(detector(&options.model, &detector_options(options)?)?)))
 }
 
-fn detector(options: &ModelOptions) -> ocellus::Result<Detector> {
-    let (path, detector) = (&options.model, detector_options(options)?);
+/// The detector in a file; it may be a checkpoint of PyTorch.
+///
+/// # Errors
+/// As [`Detector::open`].
+pub fn detector(path: &Path, options: &DetectorOptions) -> ocellus::Result<Detector> {
     match is_checkpoint(path) {
         true => {
-            let model = load(path, &LoadOptions { size: detector.size })?;
-            Detector::of_model(&model, &detector).map_err(|e| e.at(|place| place.file = Some(path.clone())))
+            let model = load(path, &LoadOptions { size: options.size })?;
+            Detector::of_model(&model, options).map_err(|e| e.at(|place| place.file = Some(path.to_owned())))
         }
-        false => Detector::open(path, &detector),
+        false => Detector::open(path, options),
     }
 }
 

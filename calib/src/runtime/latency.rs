@@ -49,7 +49,7 @@ pub fn medians(
 ) -> Result<Vec<Option<f64>>> {
     let open = |options: &ModelOptions| {
         let options = ModelOptions { threads: Some(1), ..options.clone() };
-        detector(&options)
+        detector(&options.model, &detector_options(&options)?)
     };
     let times = in_turn(models.iter().map(open).collect::<Result<Vec<_>>>()?, frame, [warmup, rounds])?;
     Ok(times.into_iter().map(|times| times.map(|times| times.median_ms)).collect())

@@ -7,6 +7,7 @@ use super::workers::Workers;
 use crate::dataset::classes::{MapEntry, listed, position};
 use crate::error::{Error, Result};
 use crate::loader::Batch;
+use crate::runtime::detector;
 use ocellus::detect::Cell;
 use ocellus::graph::Graph;
 use ocellus::{Detector, DetectorOptions};
@@ -47,8 +48,8 @@ impl Teacher {
     /// It cannot be opened at this size, has other heads than YOLOv5's, or none of the classes.
     pub fn open(lesson: &Lesson, size: usize, classes: &[String], threads: usize) -> Result<Self> {
         let options = DetectorOptions { size: Some([size; 2]), ..DetectorOptions::default() };
-        let detector = Detector::open(&lesson.model, &options)?;
-        let heads = detector.heads();
+        let first = detector(&lesson.model, &options)?;
+        let heads = first.heads();
         let scales: Vec<_> =
             heads.scales().into_iter().map(|(grid, anchors)| (grid, anchors.to_vec())).collect();
         if scales.is_empty() {
@@ -57,9 +58,9 @@ impl Teacher {
                 "{model}: only networks with YOLOv5's heads can teach; this is {heads}"
             )));
         }
-        let own: Vec<String> = (0..heads.classes()).map(|i| detector.names().get(i).to_string()).collect();
+        let own: Vec<String> = (0..heads.classes()).map(|i| first.names().get(i).to_string()).collect();
         let joined = joined(&own, classes, &lesson.map)?;
-        let detectors = Workers::new(threads, || Detector::open(&lesson.model, &options))?;
+        let detectors = Workers::new(threads, || detector(&lesson.model, &options))?;
         Ok(Teacher { detectors, classes: joined, students: classes.len(), scales })
     }
 
