@@ -4,7 +4,6 @@ use super::within;
 use crate::augment::Augment;
 use crate::error::{Error, Result};
 use crate::train::loss::Losses;
-use crate::train::memory;
 use crate::train::run::{Plan, Run};
 use crate::train::schedule::Optimizer;
 use crate::train::teacher::Lesson;
@@ -159,7 +158,6 @@ pub(super) fn open(args: &RunArgs, subject: Subject, defaults: &Defaults) -> Res
 
 /// Trains, and reports each epoch on `out`.
 pub(super) fn report(run: &mut Run, out: &mut dyn Write) -> Result<()> {
-    memory::keep();
     let Plan { model, size, epochs, batch, .. } = run.plan();
     let (parameters, steps) = (run.parameters(), run.steps());
     let measured = run.measured();

@@ -7,7 +7,7 @@ use super::kernels::{
 use super::network::{After, Layer, Meeting, Network, Weights, binary_of};
 use super::tape::{Shared, apply};
 use burn::tensor::{Device, Tensor, TensorData};
-use ocellus::graph::{Node, Op, Unary};
+use ocellus::graph::{Node, Op, Unary, ValueId};
 use std::sync::{Arc, OnceLock};
 
 pub use crate::pytorch::EPSILON;
@@ -44,15 +44,11 @@ impl Pass {
         let [_, _, rows, columns] = network.graph.shape(input).nchw().expect("the input is a picture");
         let extent = Extent { channels: 3, images: images.len() / picture, rows, columns };
         let data = TensorData::new(planes(images), [3, extent.images, rows, columns]);
-        run.values[input.index()] = Some((Tensor::from_data(data, &device), extent));
+        run.values[input.index()] = Some(Held::Whole(Box::new((Tensor::from_data(data, &device), extent))));
         for (at, node) in network.graph.nodes.iter().enumerate() {
             run.node(at, node);
         }
-        let output = |id: &ocellus::graph::ValueId| {
-            let (tensor, _) = run.values[id.index()].take().expect("every node has run");
-            tensor
-        };
-        let outputs = network.graph.outputs.iter().map(output).collect();
+        let outputs = network.graph.outputs.iter().map(|id| run.value(*id).0).collect();
         Pass { parameters: run.parameters, outputs, norms: run.norms }
     }
 
@@ -104,16 +100,53 @@ fn planes(images: &[u8]) -> Vec<f32> {
 
 type Value = (Tensor<4>, Extent);
 
+/// A value of the graph.
+#[derive(Clone)]
+enum Held {
+    /// As it is.
+    Whole(Box<Value>),
+    /// Channels of other tensors: which tensor, and which channel of it. So a shuffle between a concatenation and a
+    /// split copies nothing.
+    Channels(Vec<Value>, Vec<(usize, usize)>),
+}
+
+impl Held {
+    /// The tensors, and where each channel is.
+    fn channels(self) -> (Vec<Value>, Vec<(usize, usize)>) {
+        match self {
+            Held::Whole(value) => {
+                let from = (0..value.1.channels).map(|c| (0, c)).collect();
+                (vec![*value], from)
+            }
+            Held::Channels(tensors, from) => (tensors, from),
+        }
+    }
+}
+
 struct Run<'a> {
     network: &'a Network,
     parameters: Vec<Tensor<4>>,
-    values: Vec<Option<Value>>,
+    values: Vec<Option<Held>>,
     norms: Vec<Arc<NormAct>>,
 }
 
 impl Run<'_> {
-    fn operand(&self, node: &Node, i: usize) -> &Value {
-        self.values[node.inputs[i].index()].as_ref().expect("nodes are in topological order")
+    fn held(&self, id: ValueId) -> Held {
+        self.values[id.index()].clone().expect("nodes are in topological order")
+    }
+
+    /// A value as a tensor.
+    fn value(&mut self, id: ValueId) -> Value {
+        let value = match self.held(id) {
+            Held::Whole(value) => return *value,
+            Held::Channels(tensors, from) => {
+                let kernel = Pick { inputs: tensors.iter().map(|value| value.1).collect(), from };
+                let tensors: Vec<_> = tensors.iter().map(|value| &value.0).collect();
+                Self::made(Arc::new(kernel), &tensors)
+            }
+        };
+        self.values[id.index()] = Some(Held::Whole(Box::new(value.clone())));
+        value
     }
 
     /// What a kernel makes of tensors.
@@ -123,68 +156,69 @@ impl Run<'_> {
     }
 
     fn node(&mut self, at: usize, node: &Node) {
-        let (x, input) = self.operand(node, 0);
-        let input = *input;
-        let picked =
-            |from: Vec<(usize, usize)>| Self::made(Arc::new(Pick { inputs: vec![input], from }), &[x]);
-        let made = match &node.op {
+        let held = match &node.op {
+            Op::Concat { .. } => self.concat(node),
+            Op::Slice { start, count, .. } => self.pick(node, start[1]..start[1] + count[1]),
+            Op::Gather { indices, .. } => self.pick(node, indices.iter().copied()),
+            _ => Held::Whole(Box::new(self.computed(at, node))),
+        };
+        self.values[node.output.index()] = Some(held);
+    }
+
+    fn concat(&mut self, node: &Node) -> Held {
+        let parts: Vec<Value> = node.inputs.iter().map(|&id| self.value(id)).collect();
+        let from = parts.iter().enumerate().flat_map(|(i, part)| (0..part.1.channels).map(move |c| (i, c)));
+        let from = from.collect();
+        Held::Channels(parts, from)
+    }
+
+    fn pick(&self, node: &Node, channels: impl Iterator<Item = usize>) -> Held {
+        let (tensors, from) = self.held(node.inputs[0]).channels();
+        Held::Channels(tensors, channels.map(|c| from[c]).collect())
+    }
+
+    fn computed(&mut self, at: usize, node: &Node) -> Value {
+        let (x, input) = self.value(node.inputs[0]);
+        match &node.op {
             Op::Conv { activation, .. } => {
                 let layer = self.network.layers[at].expect("every convolution has a layer");
-                let sum = self.conv(node, layer);
+                let sum = self.conv((&x, input), node, layer);
                 self.after(sum, layer.after, *activation)
             }
-            Op::Pool { window, .. } => Self::made(Arc::new(MaxPool::new(input, window)), &[x]),
+            Op::Pool { window, .. } => Self::made(Arc::new(MaxPool::new(input, window)), &[&x]),
             Op::FakeQuant(quant) => {
                 let zero = f32::from(quant.zero_point);
                 let bounds = [f32::from(i8::MIN) - zero, f32::from(i8::MAX) - zero];
-                Self::made(Arc::new(Codes { input, scales: vec![quant.scale], bounds }), &[x])
+                Self::made(Arc::new(Codes { input, scales: vec![quant.scale], bounds }), &[&x])
             }
-            Op::Unary(function) => Self::act((x.clone(), input), Some(*function)),
+            Op::Unary(function) => Self::act((x, input), Some(*function)),
             Op::Binary { activation, .. } => {
-                let y = &self.operand(node, 1).0;
+                let (y, other) = self.value(node.inputs[1]);
                 let sum = match binary_of(&self.network.graph, node) {
-                    Some(Meeting::Gate(0)) => {
-                        let input = self.operand(node, 1).1;
-                        Self::made(Arc::new(Gate { input }), &[y, x])
-                    }
-                    Some(Meeting::Gate(_)) => Self::made(Arc::new(Gate { input }), &[x, y]),
-                    _ => Self::made(Arc::new(Sum { input }), &[x, y]),
+                    Some(Meeting::Gate(0)) => Self::made(Arc::new(Gate { input: other }), &[&y, &x]),
+                    Some(Meeting::Gate(_)) => Self::made(Arc::new(Gate { input }), &[&x, &y]),
+                    _ => Self::made(Arc::new(Sum { input }), &[&x, &y]),
                 };
                 Self::act(sum, *activation)
             }
-            Op::Concat { .. } => self.concat(node),
-            Op::Slice { start, count, .. } => {
-                picked((start[1]..start[1] + count[1]).map(|c| (0, c)).collect())
-            }
-            Op::Gather { indices, .. } => picked(indices.iter().map(|&c| (0, c)).collect()),
             Op::Resize { output, .. } => {
                 let factor = [output[0] / input.rows, output[1] / input.columns];
-                Self::made(Arc::new(Upsample { input, factor }), &[x])
+                Self::made(Arc::new(Upsample { input, factor }), &[&x])
             }
-            Op::Reduce { .. } => Self::made(Arc::new(Mean { input }), &[x]),
+            Op::Reduce { .. } => Self::made(Arc::new(Mean { input }), &[&x]),
             other => unreachable!("{} was refused when the network was read", other.name()),
-        };
-        self.values[node.output.index()] = Some(made);
+        }
     }
 
-    fn concat(&self, node: &Node) -> Value {
-        let parts: Vec<&Value> = (0..node.inputs.len()).map(|i| self.operand(node, i)).collect();
-        let from = parts.iter().enumerate().flat_map(|(i, part)| (0..part.1.channels).map(move |c| (i, c)));
-        let kernel = Pick { inputs: parts.iter().map(|part| part.1).collect(), from: from.collect() };
-        let tensors: Vec<_> = parts.iter().map(|part| &part.0).collect();
-        Self::made(Arc::new(kernel), &tensors)
-    }
-
-    fn conv(&self, node: &Node, layer: Layer) -> Value {
+    fn conv(&self, (x, input): (&Tensor<4>, Extent), node: &Node, layer: Layer) -> Value {
         let Op::Conv { window, groups, .. } = &node.op else { unreachable!("the caller has looked") };
-        let (x, input) = self.operand(node, 0);
         let shape = self.network.graph.shape(node.output);
-        let output = Extent { channels: shape[1], rows: shape[2], columns: shape[3], ..*input };
+        let output = Extent { channels: shape[1], rows: shape[2], columns: shape[3], ..input };
         let plain = window.kernel == [1; 2] && window.stride == [1; 2] && window.pad == [0; 4];
         let kernel: Shared = match (*groups, plain) {
-            (1, true) => Arc::new(Pointwise { input: *input, out: output.channels }),
-            (1, false) => Arc::new(Dense::new(*input, output, window.clone())),
-            _ => Arc::new(Depthwise::new(*input, window)),
+            (1, true) => Arc::new(Pointwise { input, out: output.channels }),
+            (1, false) => Arc::new(Dense::new(input, output, window.clone())),
+            _ => Arc::new(Depthwise::new(input, window)),
         };
         let parameter = &self.parameters[layer.weights];
         match layer.grid.map(|grid| &self.network.grids[grid]) {

@@ -21,7 +21,6 @@ pub mod imitation;
 mod journal;
 pub mod kernels;
 pub mod loss;
-pub mod memory;
 pub mod network;
 pub mod run;
 pub mod schedule;

@@ -2,7 +2,7 @@
 //!
 //! This file is all that ties kernels to burn.
 
-use super::kernels::{Extent, Kernel};
+use super::kernels::{Extent, Kernel, recycle};
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -60,6 +60,18 @@ fn forward<const N: usize>(kernel: &Shared, inputs: &[FlexTensor; N]) -> FlexTen
     flex(kernel.forward(&inputs), &[channels, images, rows, columns])
 }
 
+/// Gives back the numbers of a tensor if it was the last that held them, and a kernel has made them: memory of burn's
+/// own is of another alignment.
+fn give_back(tensor: FlexTensor) {
+    let shared = tensor.data_arc();
+    drop(tensor);
+    if let Some(bytes) = Arc::into_inner(shared)
+        && let Ok(values) = bytes.try_into_vec()
+    {
+        recycle(values);
+    }
+}
+
 /// The gradient of a kernel.
 #[derive(Debug)]
 struct Step;
@@ -79,6 +91,7 @@ impl<const N: usize> Backward<Flex, N> for Step {
                 grads.register::<Flex>(parent.id, flex(made, &dims));
             }
         }
+        inputs.into_iter().chain([grad]).for_each(give_back);
     }
 }
 

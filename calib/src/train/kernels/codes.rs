@@ -1,5 +1,6 @@
 //! Numbers rounded to the codes of a grid, with the straight-through gradient: what the int8 network will compute with.
 
+use super::buffers::buffer;
 use super::lanes::vectorized;
 use super::{Extent, Kernel};
 use rayon::prelude::*;
@@ -22,14 +23,14 @@ pub struct Codes {
 const ROUND: f32 = 12_582_912.0;
 
 vectorized! {
-    fn round_row<'a>(x: &'a [f32], out: &'a mut [f32], scale: f32, bounds: [f32; 2]) -> () {
+    fn round_row<'a>(_simd; x: &'a [f32], out: &'a mut [f32], scale: f32, bounds: [f32; 2]) -> () {
         for (out, x) in out.iter_mut().zip(x) {
             let code = (x / scale).max(bounds[0]).min(bounds[1]);
             *out = ((code + ROUND) - ROUND) * scale;
         }
     }
 
-    fn pass_row<'a>(x: &'a [f32], grad: &'a mut [f32], scale: f32, bounds: [f32; 2]) -> () {
+    fn pass_row<'a>(_simd; x: &'a [f32], grad: &'a mut [f32], scale: f32, bounds: [f32; 2]) -> () {
         // Half a step beyond the ends is still rounded to them, not cut.
         let [low, high] = [(bounds[0] - 0.5) * scale, (bounds[1] + 0.5) * scale];
         for (grad, x) in grad.iter_mut().zip(x) {
@@ -58,7 +59,7 @@ impl Kernel for Codes {
     }
 
     fn forward(&self, inputs: &[&[f32]]) -> Vec<f32> {
-        let mut out = vec![0.0; inputs[0].len()];
+        let mut out = buffer(inputs[0].len());
         let (piece, scale) = self.pieces();
         let pieces = out.par_chunks_mut(piece).zip(inputs[0].par_chunks(piece)).enumerate();
         pieces.for_each(|(i, (out, x))| round_row(x, out, scale(i), self.bounds));

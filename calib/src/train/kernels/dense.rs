@@ -1,12 +1,13 @@
 //! Convolution of all channels: the windows become columns of a matrix.
 
+use super::buffers::{buffer, recycle, zeros};
 use super::gemm::{Matrix, Target, product};
 use super::{Extent, Kernel};
 use ocellus::graph::WindowAttrs;
 use rayon::prelude::*;
 
 /// Most numbers of a matrix of windows: images are taken in groups that keep within it.
-const COLUMNS_MAX: usize = 1 << 22;
+const COLUMNS_MAX: usize = 1 << 18;
 
 /// Convolution without groups and bias; inputs: `x [C,N,H,W]`, weights `[O, C·kh·kw]`.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ impl Dense {
     /// The windows of a group of images: a row for each channel and tap.
     fn windows(&self, x: &[f32], (first, count): (usize, usize)) -> Vec<f32> {
         let (before, after) = (self.input.plane(), self.output.plane());
-        let mut windows = vec![0.0; self.depth() * count * after];
+        let mut windows = zeros(self.depth() * count * after);
         windows.par_chunks_mut(count * after).enumerate().for_each(|(row, windows)| {
             let (channel, tap) = self.tap(row);
             for (image, to) in windows.chunks_mut(after).enumerate() {
@@ -110,13 +111,14 @@ impl Kernel for Dense {
     fn forward(&self, inputs: &[&[f32]]) -> Vec<f32> {
         let (depth, plane, row_step) = (self.depth(), self.output.plane(), self.output.channel());
         let weights = Matrix::new(inputs[1], self.output.channels, depth, depth);
-        let mut out = vec![0.0; self.output.elements()];
+        let mut out = buffer(self.output.elements());
         for group in self.groups() {
-            let windows = self.windows(inputs[0], group);
+            let seen = self.windows(inputs[0], group);
             let columns = group.1 * plane;
-            let windows = Matrix::new(&windows, depth, columns, columns);
+            let windows = Matrix::new(&seen, depth, columns, columns);
             let target = Target { values: &mut out, row_step, offset: group.0 * plane, add: false };
             product(weights, windows, target);
+            recycle(seen);
         }
         out
     }
@@ -124,22 +126,24 @@ impl Kernel for Dense {
     fn backward(&self, inputs: &[&[f32]], grad: &[f32], wanted: &[bool]) -> Vec<Option<Vec<f32>>> {
         let (depth, plane, row_step) = (self.depth(), self.output.plane(), self.output.channel());
         let weights = Matrix::new(inputs[1], self.output.channels, depth, depth);
-        let mut dx = wanted[0].then(|| vec![0.0; inputs[0].len()]);
+        let mut dx = wanted[0].then(|| zeros(inputs[0].len()));
         let mut dweights = wanted[1].then(|| vec![0.0; inputs[1].len()]);
         for group in self.groups() {
             let columns = group.1 * plane;
             let grad = Matrix::new(&grad[group.0 * plane..], self.output.channels, columns, row_step);
             if let Some(dweights) = &mut dweights {
-                let windows = self.windows(inputs[0], group);
-                let windows = Matrix::new(&windows, depth, columns, columns);
+                let seen = self.windows(inputs[0], group);
+                let windows = Matrix::new(&seen, depth, columns, columns);
                 let target = Target { values: dweights, row_step: depth, offset: 0, add: true };
                 product(grad, windows.transposed(), target);
+                recycle(seen);
             }
             if let Some(dx) = &mut dx {
-                let mut windows = vec![0.0; depth * columns];
+                let mut windows = buffer(depth * columns);
                 let target = Target { values: &mut windows, row_step: columns, offset: 0, add: false };
                 product(weights.transposed(), grad, target);
                 self.add_windows(&windows, group, dx);
+                recycle(windows);
             }
         }
         vec![dx, dweights]

@@ -1,6 +1,7 @@
 //! Depthwise convolution: one filter per channel.
 
-use super::lanes::{sum_of, vectorized};
+use super::buffers::buffer;
+use super::lanes::{self, vectorized};
 use super::window::Layout;
 use super::{Extent, Kernel};
 use ocellus::graph::WindowAttrs;
@@ -37,7 +38,7 @@ impl Depthwise {
 
 vectorized! {
     /// `out[i] = Σ factor · source[i]` over pairs of factors and sources.
-    fn weighted_sum<'a>(sources: &'a [(f32, &'a [f32])], out: &'a mut [f32]) -> () {
+    fn weighted_sum<'a>(_simd; sources: &'a [(f32, &'a [f32])], out: &'a mut [f32]) -> () {
         let whole = out.len() / BLOCK * BLOCK;
         let (blocks, rest) = out.split_at_mut(whole);
         for (at, out) in blocks.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
@@ -58,8 +59,8 @@ vectorized! {
         }
     }
 
-    fn dot<'a>(a: &'a [f32], b: &'a [f32]) -> f32 {
-        sum_of(a, b, |a, b| a * b)
+    fn dot<'a>(simd; a: &'a [f32], b: &'a [f32]) -> f32 {
+        lanes::dot(simd, a, b)
     }
 }
 
@@ -71,7 +72,7 @@ impl Kernel for Depthwise {
     fn forward(&self, inputs: &[&[f32]]) -> Vec<f32> {
         let layout = &self.layout;
         let (before, after) = (inputs[0].len() / self.channels, self.output().channel());
-        let mut out = vec![0.0; self.output().elements()];
+        let mut out = buffer(self.output().elements());
         let channels = out.par_chunks_mut(after).zip(inputs[0].par_chunks(before));
         let weights = inputs[1].par_chunks(self.taps());
         channels.zip(weights).for_each_init(Scratch::default, |scratch, ((out, x), weights)| {
@@ -88,7 +89,7 @@ impl Kernel for Depthwise {
     fn backward(&self, inputs: &[&[f32]], grad: &[f32], wanted: &[bool]) -> Vec<Option<Vec<f32>>> {
         let layout = &self.layout;
         let (before, after) = (inputs[0].len() / self.channels, self.output().channel());
-        let mut dx = vec![0.0; if wanted[0] { inputs[0].len() } else { 0 }];
+        let mut dx = buffer(if wanted[0] { inputs[0].len() } else { 0 });
         let mut dweights = vec![0.0; inputs[1].len()];
         if wanted[0] {
             let channels = dx.par_chunks_mut(before).zip(grad.par_chunks(after));

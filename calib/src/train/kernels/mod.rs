@@ -6,6 +6,7 @@
 
 mod activation;
 mod blend;
+mod buffers;
 mod codes;
 mod dense;
 mod depthwise;
@@ -22,6 +23,7 @@ mod window;
 
 pub(in crate::train) use activation::known;
 pub use blend::{Gate, Mean, Sum};
+pub(in crate::train) use buffers::recycle;
 pub use codes::Codes;
 pub use dense::Dense;
 pub use depthwise::Depthwise;

@@ -1,7 +1,8 @@
 //! What follows a convolution: batch normalization or a bias, and the activation.
 
 use super::activation::{Function, with_function};
-use super::lanes::{LANES, sum_of, total, vectorized};
+use super::buffers::buffer;
+use super::lanes::{dot, fold, sum, vectorized};
 use super::{Extent, Kernel};
 use ocellus::graph::Unary;
 use rayon::prelude::*;
@@ -46,27 +47,6 @@ struct Line {
     offset: f32,
 }
 
-/// Sum of the gradients of `z`, and of their products with `x`.
-#[inline(always)]
-fn sums(f: impl Function, line: Line, x: &[f32], grad: &[f32]) -> [f32; 2] {
-    let (mut plain, mut weighted) = ([0.0; LANES], [0.0; LANES]);
-    let (xs, x_rest) = x.as_chunks::<LANES>();
-    let (grads, grad_rest) = grad.as_chunks::<LANES>();
-    for (x, grad) in xs.iter().zip(grads) {
-        for i in 0..LANES {
-            let dz = grad[i] * f.slope(line.factor * x[i] + line.offset);
-            plain[i] += dz;
-            weighted[i] += dz * x[i];
-        }
-    }
-    for (i, (x, grad)) in x_rest.iter().zip(grad_rest).enumerate() {
-        let dz = grad * f.slope(line.factor * x + line.offset);
-        plain[i] += dz;
-        weighted[i] += dz * x;
-    }
-    [total(plain), total(weighted)]
-}
-
 /// The normalization of a channel.
 #[derive(Clone, Copy)]
 struct Norm {
@@ -78,13 +58,18 @@ struct Norm {
 }
 
 vectorized! {
-    fn mean_and_variance<'a>(x: &'a [f32]) -> (f32, f32) {
+    fn mean_and_variance<'a>(simd; x: &'a [f32]) -> (f32, f32) {
         let n = x.len() as f32;
-        let mean = sum_of(x, x, |x, _| x) / n;
-        (mean, sum_of(x, x, |x, _| (x - mean) * (x - mean)) / n)
+        let mean = sum(simd, x) / n;
+        let center = simd.splat_f32s(mean);
+        let squares = fold(simd, (x, x), mean, #[inline(always)] |x, _, sum| {
+            let deviation = simd.sub_f32s(x, center);
+            simd.mul_add_f32s(deviation, deviation, sum)
+        });
+        (mean, squares / n)
     }
 
-    fn apply<'a, F: Function>(f: F, line: Line, x: &'a [f32], out: &'a mut [f32]) -> () {
+    fn apply<'a, F: Function>(_simd; f: F, line: Line, x: &'a [f32], out: &'a mut [f32]) -> () {
         for (out, x) in out.iter_mut().zip(x) {
             *out = f.value(line.factor * x + line.offset);
         }
@@ -92,6 +77,7 @@ vectorized! {
 
     /// Fills in the gradient of `x`, and returns those of scale and shift.
     fn norm_gradient<'a, F: Function>(
+        simd;
         f: F,
         norm: Norm,
         x: &'a [f32],
@@ -101,21 +87,24 @@ vectorized! {
         let Norm { scale, shift, mean, inverse } = norm;
         let factor = scale * inverse;
         let line = Line { factor, offset: shift - factor * mean };
-        let [plain, weighted] = sums(f, line, x, grad);
+        for ((dz, x), grad) in dx.iter_mut().zip(x).zip(grad) {
+            *dz = grad * f.slope(line.factor * x + line.offset);
+        }
+        let (plain, weighted) = (sum(simd, dx), dot(simd, dx, x));
         let dscale = (weighted - mean * plain) * inverse;
         // dx = factor · (dz − mean of dz − x̂ · mean of dz·x̂), as a line in dz and x.
         let n = x.len() as f32;
         let slope = -factor * dscale * inverse / n;
         let constant = -factor * plain / n - slope * mean;
-        for ((dx, x), grad) in dx.iter_mut().zip(x).zip(grad) {
-            let dz = grad * f.slope(line.factor * x + line.offset);
-            *dx = factor * dz + (slope * x + constant);
+        for (dx, x) in dx.iter_mut().zip(x) {
+            *dx = factor * *dx + (slope * x + constant);
         }
         [dscale, plain]
     }
 
     /// Fills in the gradient of `x`, and returns that of the bias.
     fn bias_gradient<'a, F: Function>(
+        simd;
         f: F,
         offset: f32,
         x: &'a [f32],
@@ -125,7 +114,7 @@ vectorized! {
         for ((dx, x), grad) in dx.iter_mut().zip(x).zip(grad) {
             *dx = grad * f.slope(x + offset);
         }
-        sum_of(dx, dx, |dz, _| dz)
+        sum(simd, dx)
     }
 }
 
@@ -137,7 +126,7 @@ impl Kernel for NormAct {
     fn forward(&self, inputs: &[&[f32]]) -> Vec<f32> {
         let [x, scale, shift] = [inputs[0], inputs[1], inputs[2]];
         let statistics = self.of(x);
-        let mut out = vec![0.0; x.len()];
+        let mut out = buffer(x.len());
         let each = self.input.channel();
         with_function!(self.activation, f => {
             out.par_chunks_mut(each).zip(x.par_chunks(each)).enumerate().for_each(|(c, (out, x))| {
@@ -153,7 +142,7 @@ impl Kernel for NormAct {
         let [x, scale, shift] = [inputs[0], inputs[1], inputs[2]];
         let Statistics { mean, variance } = self.of(x);
         let each = self.input.channel();
-        let mut dx = vec![0.0; x.len()];
+        let mut dx = buffer(x.len());
         let mut others = vec![[0.0; 2]; self.input.channels];
         with_function!(self.activation, f => {
             let channels = dx.par_chunks_mut(each).zip(&mut others).zip(x.par_chunks(each).zip(grad.par_chunks(each)));
@@ -191,7 +180,7 @@ impl Kernel for BiasAct {
     fn forward(&self, inputs: &[&[f32]]) -> Vec<f32> {
         let x = inputs[0];
         let each = self.input.channel();
-        let mut out = vec![0.0; x.len()];
+        let mut out = buffer(x.len());
         with_function!(self.activation, f => {
             out.par_chunks_mut(each).zip(x.par_chunks(each)).enumerate().for_each(|(c, (out, x))| {
                 apply(f, Self::line(inputs, c), x, out);
@@ -203,7 +192,7 @@ impl Kernel for BiasAct {
     fn backward(&self, inputs: &[&[f32]], grad: &[f32], wanted: &[bool]) -> Vec<Option<Vec<f32>>> {
         let x = inputs[0];
         let each = self.input.channel();
-        let mut dx = vec![0.0; x.len()];
+        let mut dx = buffer(x.len());
         let mut bias = vec![0.0; self.input.channels];
         with_function!(self.activation, f => {
             let channels = dx.par_chunks_mut(each).zip(&mut bias).zip(x.par_chunks(each).zip(grad.par_chunks(each)));

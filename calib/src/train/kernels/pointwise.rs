@@ -1,5 +1,6 @@
 //! 1×1 convolution: one matrix product.
 
+use super::buffers::buffer;
 use super::gemm::{Matrix, Target, product};
 use super::{Extent, Kernel};
 
@@ -14,7 +15,7 @@ pub struct Pointwise {
 
 impl Pointwise {
     fn made(&self, rows: usize, a: Matrix, b: Matrix, columns: usize) -> Vec<f32> {
-        let mut made = vec![0.0; rows * columns];
+        let mut made = buffer(rows * columns);
         product(a, b, Target { values: &mut made, row_step: columns, offset: 0, add: false });
         made
     }

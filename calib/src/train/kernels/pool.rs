@@ -1,5 +1,6 @@
 //! Maximum pooling.
 
+use super::buffers::buffer;
 use super::lanes::vectorized;
 use super::window::Layout;
 use super::{Extent, Kernel};
@@ -31,14 +32,14 @@ impl MaxPool {
 
 vectorized! {
     /// The larger of two numbers each.
-    fn larger<'a>(seen: &'a [f32], most: &'a mut [f32]) -> () {
+    fn larger<'a>(_simd; seen: &'a [f32], most: &'a mut [f32]) -> () {
         for (most, x) in most.iter_mut().zip(seen) {
             *most = if *x > *most { *x } else { *most };
         }
     }
 
     /// Gives gradients to where a tap saw the maximum, and takes them away.
-    fn give<'a>(seen: &'a [f32], most: &'a [f32], grad: &'a mut [f32], to: &'a mut [f32]) -> () {
+    fn give<'a>(_simd; seen: &'a [f32], most: &'a [f32], grad: &'a mut [f32], to: &'a mut [f32]) -> () {
         for (((to, x), most), grad) in to.iter_mut().zip(seen).zip(most).zip(grad) {
             let given = if x == most { *grad } else { 0.0 };
             *to += given;
@@ -54,7 +55,7 @@ impl Kernel for MaxPool {
 
     fn forward(&self, inputs: &[&[f32]]) -> Vec<f32> {
         let (before, after) = (inputs[0].len() / self.channels, self.output().channel());
-        let mut out = vec![0.0; self.output().elements()];
+        let mut out = buffer(self.output().elements());
         let channels = out.par_chunks_mut(after).zip(inputs[0].par_chunks(before));
         channels.for_each_init(Default::default, |(packed, made): &mut (Vec<f32>, Vec<f32>), (out, x)| {
             self.layout.pack(x, f32::NEG_INFINITY, packed);
@@ -67,7 +68,7 @@ impl Kernel for MaxPool {
     fn backward(&self, inputs: &[&[f32]], grad: &[f32], _: &[bool]) -> Vec<Option<Vec<f32>>> {
         let layout = &self.layout;
         let (before, after) = (inputs[0].len() / self.channels, self.output().channel());
-        let mut dx = vec![0.0; inputs[0].len()];
+        let mut dx = buffer(inputs[0].len());
         let channels =
             dx.par_chunks_mut(before).zip(grad.par_chunks(after).zip(inputs[0].par_chunks(before)));
         channels.for_each_init(<[Vec<f32>; 4]>::default, |[packed, made, spread, back], (dx, (grad, x))| {

@@ -1,5 +1,6 @@
 //! Nearest-neighbour upsampling by a whole factor.
 
+use super::buffers::{buffer, zeros};
 use super::{Extent, Kernel};
 use rayon::prelude::*;
 
@@ -22,7 +23,7 @@ impl Kernel for Upsample {
         let [down, across] = self.factor;
         let columns = self.input.columns;
         let wide = columns * across;
-        let mut out = vec![0.0; self.output().elements()];
+        let mut out = buffer(self.output().elements());
         out.par_chunks_mut(down * wide).zip(inputs[0].par_chunks(columns)).for_each(|(out, x)| {
             for row in out.chunks_mut(wide) {
                 row.chunks_mut(across).zip(x).for_each(|(pixels, x)| pixels.fill(*x));
@@ -35,7 +36,7 @@ impl Kernel for Upsample {
         let [down, across] = self.factor;
         let columns = self.input.columns;
         let wide = columns * across;
-        let mut dx = vec![0.0; inputs[0].len()];
+        let mut dx = zeros(inputs[0].len());
         dx.par_chunks_mut(columns).zip(grad.par_chunks(down * wide)).for_each(|(dx, grad)| {
             for row in grad.chunks(wide) {
                 dx.iter_mut().zip(row.chunks(across)).for_each(|(dx, grad)| *dx += grad.iter().sum::<f32>());
