@@ -27,6 +27,8 @@
 use crate::dataset::read_text;
 use crate::error::{Error, Result};
 use crate::limits::TEXT_FILE_BYTES_MAX;
+use crate::pytorch::branches;
+use crate::train::repopt::refusal;
 use crate::train::schedule::Optimizer;
 use ocellus::limits::{BATCH_MAX, INPUT_SIDE_MAX, INPUT_SIDE_MIN};
 use serde::Deserialize;
@@ -222,6 +224,11 @@ impl Training {
         check_count(&format!("{table}.epochs"), self.epochs, usize::MAX)?;
         check_count(&format!("{table}.batch"), self.batch, BATCH_MAX)?;
         check_rate(table, self.rate)?;
+        // What a file holds is seen when it is opened.
+        let plain = ocellus::zoo::find(&self.network).filter(|network| !branches(network).contains(&true));
+        if self.optimizer == Optimizer::RepOpt && plain.is_some() {
+            return Err(format!("{table}.optimizer: {}", refusal(&self.network)));
+        }
         match self.objectness {
             Some(weight) if !(weight >= 0.0 && weight.is_finite()) => {
                 Err(format!("{table}.objectness = {weight}: must be 0 or more"))

@@ -15,6 +15,7 @@ mod tensors;
 pub use layers::{After, EPSILON, Layer};
 
 use crate::anchors;
+use names::Name;
 use ocellus::graph::{Graph, Node, Op, ValueId};
 use ocellus::loader::{LoadOptions, Model};
 use ocellus::tensor::{Data, Tensor};
@@ -31,6 +32,13 @@ const STRIDES: [f32; 3] = [8.0, 16.0, 32.0];
 pub fn is_checkpoint(path: &Path) -> bool {
     let suffix = path.extension().map(|suffix| suffix.to_string_lossy().to_lowercase());
     suffix.is_some_and(|suffix| SUFFIXES.contains(&suffix.as_str()))
+}
+
+/// Of each convolution of a built-in network, in the order of its graph: whether its authors train it as several beside each
+/// other, RepVGG's block. Empty: the network is none of YOLOv5's.
+pub fn branches(network: &zoo::Network) -> Vec<bool> {
+    let names = names::of(network).map_or_else(Vec::new, |names| names.all);
+    names.iter().map(|name| matches!(name, Name::Rep(_))).collect()
 }
 
 /// A trained network, with its batch normalizations apart.

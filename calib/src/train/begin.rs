@@ -14,7 +14,11 @@ pub(super) fn begun(
     classes: usize,
     seed: u64,
 ) -> Result<(Network, Weights)> {
-    let (network, mut weights) = Network::new(network.detector([size; 2], classes, seed)?)?;
+    let branches = pytorch::branches(network);
+    let (mut network, mut weights) = Network::new(network.detector([size; 2], classes, seed)?)?;
+    for (layer, branches) in network.layers.iter_mut().flatten().zip(branches) {
+        layer.branches = branches;
+    }
     let layers = network.graph.nodes.iter().zip(&network.layers);
     for (node, layer) in layers.filter_map(|(node, layer)| Some((node, (*layer)?))) {
         let shape = network.graph.shape(node.inputs[1]);

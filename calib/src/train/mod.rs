@@ -22,6 +22,7 @@ mod journal;
 pub mod kernels;
 pub mod loss;
 pub mod network;
+pub mod repopt;
 pub mod run;
 pub mod schedule;
 pub mod sgd;

@@ -69,6 +69,8 @@ pub struct Layer {
     pub after: After,
     /// If its weights are int8, their grid: a place in [`Network::grids`].
     pub grid: Option<usize>,
+    /// Whether its authors train it as several convolutions beside each other: RepVGG's block.
+    pub branches: bool,
 }
 
 /// The grid of int8 weights.
@@ -178,7 +180,7 @@ fn add_layer(
     } else {
         After::Nothing
     };
-    Ok(Layer { weights: at, after, grid })
+    Ok(Layer { weights: at, after, grid, branches: false })
 }
 
 /// Refuses what the executor cannot run.

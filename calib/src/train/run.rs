@@ -9,6 +9,7 @@ use super::features::Features;
 use super::journal::Journal;
 use super::loss::{Gains, Losses};
 use super::network::{Network, Weights};
+use super::repopt;
 use super::schedule::{Optimizer, Schedule};
 use super::source::Source;
 use super::state::State;
@@ -165,7 +166,11 @@ impl Run {
             return Err(Error::Unmet(what));
         }
         let source = Source::of(&plan.model, plan.multiples, names.len(), plan.seed);
-        let (plain, weights, anchors) = source.network(plan.size, &names)?;
+        let (plain, mut weights, anchors) = source.network(plan.size, &names)?;
+        let blocks = repopt::blocks(plan.optimizer, &plain, &plan.model)?;
+        if let Source::New(_) = source {
+            repopt::begin(&blocks, &mut weights, plan.seed);
+        }
         let features = plan.lesson.as_ref().and_then(|lesson| Some((lesson, lesson.taps.as_ref()?)));
         let features = features.map(|(lesson, taps)| Features::open(&lesson.model, taps, plan.size, cores()));
         let features = features.transpose()?;
@@ -211,6 +216,7 @@ impl Run {
             loader,
             augment: plan.augment.clone(),
             schedule,
+            blocks,
             validations,
             threads: cores(),
         };

@@ -24,6 +24,10 @@ pub enum Optimizer {
     /// Gradient descent with Nesterov's momentum.
     #[default]
     Sgd,
+    /// RepOptimizer, for v5lite-g: sgd by which its RepVGG blocks learn as if they had the branches of their authors' training,
+    /// but are plain convolutions, whose weights suit int8.
+    #[value(name = "repopt")]
+    RepOpt,
     /// AdamW: for short runs.
     #[value(name = "adamw")]
     AdamW,
@@ -33,7 +37,7 @@ impl Optimizer {
     /// The highest learning rate where the caller does not say: YOLOv5's.
     pub fn rate(self) -> f64 {
         match self {
-            Optimizer::Sgd => 0.01,
+            Optimizer::Sgd | Optimizer::RepOpt => 0.01,
             Optimizer::AdamW => 0.001,
         }
     }
@@ -68,7 +72,7 @@ impl Schedule {
         let decay = DECAY * self.batch as f64 / PICTURES;
         let (weights, momentum) = (between(0.0, rate), between(MOMENTUM_START, MOMENTUM));
         match self.optimizer {
-            Optimizer::Sgd => {
+            Optimizer::Sgd | Optimizer::RepOpt => {
                 Rates { weights, bias: between(BIAS_START, rate), momentum, decay: decay as f32 }
             }
             // Its decay does not pass through the gradients, whose size it evens out.

@@ -6,7 +6,8 @@ use super::features::Taps;
 use super::imitation::Kind;
 use super::kernels::Extent;
 use super::loss::Gains;
-use super::network::{Network, Running};
+use super::network::{Kind as ParameterKind, Network, Running};
+use super::repopt;
 use super::run::{Data, Plan, Run};
 use super::schedule::{Optimizer, Schedule};
 use super::source::{self, Architecture, default_anchors};
@@ -70,9 +71,19 @@ fn few_pictures(count: usize, boxes_max: usize) -> Option<TrainingSet> {
 }
 
 fn trainer(set: TrainingSet, size: usize, epochs: usize) -> (Trainer, State) {
+    trainer_of(("v5lite-e", Optimizer::Sgd), set, size, epochs)
+}
+
+fn trainer_of(
+    (name, optimizer): (&str, Optimizer),
+    set: TrainingSet,
+    size: usize,
+    epochs: usize,
+) -> (Trainer, State) {
     let architecture =
-        Architecture { name: "v5lite-e".into(), multiples: [None; 2], classes: set.classes.len(), seed: 1 };
+        Architecture { name: name.into(), multiples: [None; 2], classes: set.classes.len(), seed: 1 };
     let (network, weights) = architecture.network(size).unwrap();
+    let blocks = repopt::blocks(optimizer, &network, name).unwrap();
     let still =
         Augment { mosaic: 0.0, scale: 0.0, translate: 0.0, hsv: [0.0; 3], flip: 0.0, ..Augment::default() };
     let options =
@@ -87,13 +98,8 @@ fn trainer(set: TrainingSet, size: usize, epochs: usize) -> (Trainer, State) {
         anchors: default_anchors(3, size).unwrap(),
         augment: still,
         teacher: None,
-        schedule: Schedule {
-            optimizer: Optimizer::Sgd,
-            epochs,
-            steps: loader.batches(),
-            batch: 8,
-            rate: 0.03,
-        },
+        schedule: Schedule { optimizer, epochs, steps: loader.batches(), batch: 8, rate: 0.03 },
+        blocks,
         gains: Gains::of(size, names.len()),
         names,
         loader,
@@ -331,6 +337,77 @@ fn a_run_goes_on_to_the_same_numbers() {
     assert_eq!(resumed, interrupted);
     epochs(&mut resumed, 4);
     assert_eq!(resumed, whole);
+}
+
+/// RepOptimizer's first step is that of gradient descent, but for the centres of the kernels that halve maps in the backbone.
+#[test]
+fn centres_of_blocks_move_twice_as_far() {
+    const SIZE: usize = 64;
+    let Some(set) = few_pictures(8, 3) else { return };
+    let first = |optimizer| {
+        let (trainer, mut state) = trainer_of(("v5lite-g", optimizer), set.clone(), SIZE, 2);
+        let batch = trainer.loader.epoch(0).next().unwrap().unwrap();
+        let begun = state.weights.clone();
+        let decay = trainer.schedule.rates(0, 0).decay;
+        trainer.step(&mut state, &batch, 0).unwrap();
+        // Without what is left of earlier steps a velocity is the gradient, and the decay.
+        let velocities = state.velocity.into_iter().zip(begun.parameters);
+        let gradients = velocities.map(|(velocity, parameter)| {
+            let decay = if parameter.kind == ParameterKind::Weights { decay } else { 0.0 };
+            velocity.iter().zip(&parameter.values).map(|(v, w)| v - decay * w).collect::<Vec<_>>()
+        });
+        (gradients.collect::<Vec<_>>(), trainer.blocks)
+    };
+    let ((plain, none), (multiplied, blocks)) = (first(Optimizer::Sgd), first(Optimizer::RepOpt));
+    assert_eq!((none.len(), blocks.len()), (0, 4));
+    for (place, (plain, multiplied)) in plain.iter().zip(&multiplied).enumerate() {
+        let of_block = blocks.iter().any(|block| block.weights == place);
+        let scale = plain.iter().map(|g| g.abs()).fold(0.0, f32::max);
+        for (at, (plain, multiplied)) in plain.iter().zip(multiplied).enumerate() {
+            let times = if of_block && at % 9 == 4 { 2.0 } else { 1.0 };
+            assert!((multiplied - times * plain).abs() <= 1e-5 * scale, "{place} {at}: {plain} {multiplied}");
+        }
+        assert!(!of_block || scale > 0.0);
+    }
+}
+
+/// The blocks follow from the network: a run with RepOptimizer goes on as any other, from weights that began as branches.
+#[test]
+fn repopt_goes_on_and_refuses_other_networks() {
+    const SIZE: usize = 64;
+    let Some(set) = few_pictures(8, 3) else { return };
+    let data = || Data { train: set.clone(), val: set.clone() };
+    let folder =
+        |name: &str| std::env::temp_dir().join(format!("calib-repopt-{name}-{}", std::process::id()));
+    let plan = |model: &str, optimizer| Plan {
+        data: PathBuf::new(),
+        root: None,
+        skip_bad: false,
+        model: model.to_owned(),
+        multiples: [Some(0.33), Some(0.25)],
+        size: SIZE,
+        epochs: 3,
+        batch: 8,
+        seed: 1,
+        optimizer,
+        rate: 1e-2,
+        objectness: None,
+        patience: 0,
+        augment: Augment::default(),
+        lesson: None,
+    };
+    let [whole, parts, other] = ["whole", "parts", "other"].map(folder);
+    let end = |folder: &Path| std::fs::read(folder.join("last.safetensors")).unwrap();
+    let mut run = Run::begin(plan("v5lite-g", Optimizer::RepOpt), data(), &whole, None).unwrap();
+    (0..2).for_each(|_| drop(run.epoch(|_| (), || ()).unwrap()));
+    let mut run = Run::begin(plan("v5lite-g", Optimizer::RepOpt), data(), &parts, None).unwrap();
+    run.epoch(|_| (), || ()).unwrap();
+    Run::resume(data(), &parts).unwrap().epoch(|_| (), || ()).unwrap();
+    let same = end(&whole) == end(&parts);
+    let refused = Run::begin(plan("v5lite-e", Optimizer::RepOpt), data(), &other, None).err();
+    [whole, parts, other].iter().for_each(|folder| std::fs::remove_dir_all(folder).unwrap());
+    assert!(same);
+    assert!(refused.unwrap().to_string().contains("v5lite-e has none: take sgd"));
 }
 
 /// CPU time of a training step. Run it alone: `cargo test --release --features train -- --ignored step_time`.

@@ -7,6 +7,7 @@ use super::features::Features;
 use super::imitation::compare;
 use super::loss::{Anchors, Gains, Losses, loss};
 use super::network::Network;
+use super::repopt::{self, Block};
 use super::schedule::{Optimizer, Schedule};
 use super::sgd;
 use super::state::{Best, State};
@@ -40,6 +41,8 @@ pub struct Trainer {
     pub augment: Augment,
     /// The rates.
     pub schedule: Schedule,
+    /// What learns as branches do.
+    pub blocks: Vec<Block>,
     /// Weights of the parts of the loss.
     pub gains: Gains,
     /// What networks are measured on.
@@ -91,12 +94,13 @@ impl Trainer {
             losses.features = weight * value;
             gradients.push(gradient);
         }
-        let gradients = pass.backward(gradients);
+        let mut gradients = pass.backward(gradients);
+        repopt::multiply(&self.blocks, &mut gradients);
         let rates = self.schedule.rates(state.epochs, step);
         state.steps += 1;
         let State { weights, velocity, square, steps, .. } = state;
         match self.schedule.optimizer {
-            Optimizer::Sgd => sgd::step(weights, velocity, &gradients, rates),
+            Optimizer::Sgd | Optimizer::RepOpt => sgd::step(weights, velocity, &gradients, rates),
             Optimizer::AdamW => adamw::step(weights, velocity, square, &gradients, rates, *steps),
         }
         sgd::follow(&self.network, &mut state.weights, &statistics);
