@@ -122,6 +122,10 @@ fn a_faulty_configuration_is_refused_with_its_place() {
     };
     refused(&format!("{whole}epoch = 3\n"), "pipeline.toml:5: unknown field `epoch`");
     refused(&format!("{whole}epochs = 0\n"), "student.epochs = 0");
+    refused(
+        &format!("{whole}optimizer = \"repopt\"\n"),
+        "student.optimizer: repopt is for networks of RepVGG's blocks",
+    );
     refused(&format!("{whole}[teacher]\nweight = 1.0\n"), "[teacher] needs either");
     refused(&format!("{whole}[quantize]\nmax-drop = 2.0\n"), "quantize.max-drop = 2");
     refused("data = 1\n", "pipeline.toml:1");

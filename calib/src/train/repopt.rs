@@ -1,9 +1,9 @@
 //! RepOptimizer: plain 3×3 convolutions that learn as RepVGG's blocks do
 //! (Ding et al., "Re-parameterizing Your Optimizers rather than Architectures", 2023).
 //!
-//! RepVGG trains a 3×3 convolution, a 1×1 convolution and, where they are alike, input and output beside each other, each
-//! behind a batch normalization, and merges them in the end: into weights so unlike each other that int8 costs a lot. With
-//! constant factors in place of these normalizations, and one normalization behind the sum, such a block is
+//! RepVGG trains a 3×3 convolution, a 1×1 convolution and, where input and output are of one shape, the input itself beside
+//! each other, each with a batch normalization, and merges them in the end: into weights that, as the paper finds, int8 is hard
+//! on. With constant factors in place of these normalizations, and one normalization behind the sum, such a block is
 //!
 //! ```text
 //! y = u·(W3 ∗ x) + t·(W1 ∗ x) + s ⊙ x  =  W ∗ x     with     W = u·W3 + t·W1 at the centre + s at the centre where o = i

@@ -24,8 +24,8 @@ pub enum Optimizer {
     /// Gradient descent with Nesterov's momentum.
     #[default]
     Sgd,
-    /// RepOptimizer, for v5lite-g: sgd by which its RepVGG blocks learn as if they had the branches of their authors' training,
-    /// but are plain convolutions, whose weights suit int8.
+    /// RepOptimizer, for v5lite-g: sgd by which RepVGG's blocks learn as if they had branches, but stay plain convolutions, with
+    /// nothing to merge before they become int8.
     #[value(name = "repopt")]
     RepOpt,
     /// AdamW: for short runs.
