@@ -140,7 +140,7 @@ pub fn multiply(blocks: &[Block], gradients: &mut [Vec<f32>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::network::{Kind, Parameter};
+    use crate::train::network::{Kind, Layer, Parameter};
     use crate::train::sgd::{self, Rates};
     use crate::train::source::Architecture;
 
@@ -259,9 +259,8 @@ mod tests {
             assert_eq!(inputs, [1, 2, 4, 8].map(|times| times * channels));
             assert!(found.iter().all(|block| !block.identity && block.factors == FACTORS));
             for block in found {
-                let node = network.graph.nodes.iter().zip(&network.layers);
-                let (node, _) =
-                    node.filter(|(_, l)| l.is_some_and(|l| l.weights == block.weights)).next().unwrap();
+                let own = |layer: &Option<Layer>| layer.is_some_and(|layer| layer.weights == block.weights);
+                let node = &network.graph.nodes[network.layers.iter().position(own).unwrap()];
                 let shape = network.graph.shape(node.inputs[1]).dims();
                 assert_eq!(shape, [2 * block.inputs, block.inputs, 3, 3]);
             }
