@@ -21,6 +21,7 @@ mod report_page;
 mod select;
 mod sensitivity;
 mod shard;
+mod sheet;
 mod table;
 #[cfg(feature = "train")]
 mod train;

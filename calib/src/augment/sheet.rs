@@ -8,6 +8,8 @@ use ocellus::image::{Frame, Painter};
 const GAP: usize = 4;
 /// Colour around them.
 const GROUND: u8 = 32;
+/// Mixed with the pixels of set cells, half and half; no class has it.
+const TINT: [u8; 3] = [255, 0, 255];
 
 /// Boxes narrower than this have no name on a sheet: it would hide their neighbours. The colour tells their class.
 const NAMED_WIDTH_MIN: f32 = 40.0;
@@ -24,6 +26,19 @@ pub fn annotate(scene: &mut Scene, classes: &[String]) {
     for labelled in scene.boxes.iter().filter(wide) {
         let name = labelled.class.map_or("ignored", |class| classes[class as usize].as_str());
         painter.label(&mut scene.frame, labelled.corners, colour(labelled), name);
+    }
+}
+
+/// Colours the parts of a picture whose cells are set, of a grid of `rows × columns` cells.
+pub fn tint(frame: &mut Frame, cells: &[bool], [rows, columns]: [usize; 2]) {
+    let (width, height) = (frame.width.max(1), frame.height.max(1));
+    for (at, pixel) in frame.rgb.chunks_exact_mut(3).enumerate() {
+        let (x, y) = (at % width, at / width);
+        if cells[y * rows / height * columns + x * columns / width] {
+            for (channel, tint) in pixel.iter_mut().zip(TINT) {
+                *channel = ((u16::from(*channel) + u16::from(tint)) / 2) as u8;
+            }
+        }
     }
 }
 
@@ -47,6 +62,16 @@ pub fn arrange(pictures: &[Frame], side: usize, columns: usize) -> Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cells_are_tinted() {
+        // 4×2 pixels, 2×1 cells: the right half.
+        let mut frame = Frame { width: 4, height: 2, rgb: vec![100; 24] };
+        tint(&mut frame, &[false, true], [1, 2]);
+        let pixels: Vec<&[u8]> = frame.rgb.chunks(3).collect();
+        let (plain, tinted): (&[u8], &[u8]) = (&[100; 3], &[177, 50, 177]);
+        assert_eq!(pixels, [plain, plain, tinted, tinted].repeat(2));
+    }
 
     #[test]
     fn pictures_are_laid_out_in_rows() {

@@ -1,14 +1,21 @@
 //! `calib distill`: arguments.
 
-use super::train::{self, TrainArgs, absolute};
+use super::sheet::{PIXELS_MAX, Sheet};
+use super::train::{self, TrainArgs, absolute, say};
 use crate::dataset::classes::MapEntry;
 use crate::error::{Error, Result};
 use crate::train::features::Taps;
 use crate::train::imitation::Kind;
+use crate::train::preview::{Preview, draw};
+use crate::train::run::Plan;
 use crate::train::teacher::Lesson;
 use clap::Args;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Pictures that --preview draws, and how many in a row.
+const DRAWN: usize = 16;
+const DRAWN_COLUMNS: usize = 4;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -16,6 +23,8 @@ Examples:
     calib distill --teacher s.param --map car=vehicle,bus=vehicle --data data.toml --size 256 -o run
   Feature imitation: a layer's result is to be the teacher's where objects are
     calib distill --teacher s.param --map car=vehicle --imitate STUDENT_LAYER=TEACHER_LAYER --data data.toml -o run
+  Where is that? A look at it first; nothing is trained:
+    calib distill --teacher s.param --map car=vehicle --imitate STUDENT_LAYER=TEACHER_LAYER --data data.toml -o run --preview mask.jpg
   The same run, after it was interrupted:
     calib distill --resume -o run
 
@@ -46,6 +55,10 @@ pub struct DistillArgs {
     /// What that weighs in the loss.
     #[arg(long, value_name = "FACTOR", default_value_t = 0.01, requires = "imitate")]
     pub feature_weight: f64,
+    /// Instead of training, draw the cells where the student is to imitate the teacher's features, with the labelled boxes,
+    /// onto pictures as training shows them: a sheet, .jpg or .png.
+    #[arg(long, value_name = "FILE", requires = "imitate", conflicts_with = "resume")]
+    pub preview: Option<PathBuf>,
     #[command(flatten)]
     train: TrainArgs,
 }
@@ -60,7 +73,28 @@ pub(super) fn run(args: &DistillArgs, out: &mut dyn Write) -> Result<()> {
         let (model, map, taps) = (absolute(model)?, args.map.clone(), taps.clone());
         Ok::<_, Error>(Lesson { model, map, weight: args.weight, taps })
     };
-    train::run(&args.train, args.teacher.as_ref().map(lesson).transpose()?, out)
+    let lesson = args.teacher.as_ref().map(lesson).transpose()?;
+    match &args.preview {
+        Some(path) => preview(path, &train::planned(&args.train, lesson)?, out),
+        None => train::run(&args.train, lesson, out),
+    }
+}
+
+/// Draws where the run is to imitate.
+fn preview(path: &Path, plan: &Plan, out: &mut dyn Write) -> Result<()> {
+    let sheet = Sheet::at("--preview", path)?;
+    let count = DRAWN.min(PIXELS_MAX / (plan.size * plan.size)).max(1);
+    let Preview { pictures, grid: [rows, columns], masked } = draw(plan, plan.read()?.train, count)?;
+    sheet.write(&pictures, plan.size, DRAWN_COLUMNS)?;
+    let (count, cells) = (pictures.len(), pictures.len() * rows * columns);
+    say(
+        out,
+        format!(
+            "{}: {count} pictures of {rows}×{columns} cells; {masked} of {cells} are imitated ({:.1} %)",
+            path.display(),
+            100.0 * masked as f64 / cells as f64
+        ),
+    )
 }
 
 fn taps(args: &DistillArgs, text: &str) -> Result<Taps> {

@@ -129,10 +129,19 @@ pub(super) struct Subject<'a> {
 
 /// `calib train`.
 pub(super) fn run(args: &TrainArgs, lesson: Option<Lesson>, out: &mut dyn Write) -> Result<()> {
-    let multiples = [args.depth_multiple, args.width_multiple];
-    let subject = Subject { model: &args.model, multiples, weights: args.weights.as_deref(), lesson };
-    let mut run = open(&args.run, subject, &NEW)?;
+    let mut run = open(&args.run, subject(args, lesson), &NEW)?;
     report(&mut run, out)
+}
+
+/// What a run would be that these arguments begin.
+pub(super) fn planned(args: &TrainArgs, lesson: Option<Lesson>) -> Result<Plan> {
+    let data = args.run.data.as_deref().ok_or_else(|| Error::Usage("--data is missing".to_owned()))?;
+    plan(&args.run, data, subject(args, lesson), &NEW)
+}
+
+fn subject(args: &TrainArgs, lesson: Option<Lesson>) -> Subject<'_> {
+    let multiples = [args.depth_multiple, args.width_multiple];
+    Subject { model: &args.model, multiples, weights: args.weights.as_deref(), lesson }
 }
 
 /// A run begun, or gone on with.

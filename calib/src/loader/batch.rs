@@ -5,6 +5,7 @@ use crate::augment::{Augment, Scene, augmented, letterboxed};
 use crate::dataset::training::Labelled;
 use crate::error::Result;
 use crate::random::Random;
+use ocellus::image::Frame;
 
 /// A part of one of a batch's pictures.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,6 +53,23 @@ impl Batch {
     /// Whether there is no picture; a loader's batches have some.
     pub fn is_empty(&self) -> bool {
         self.pictures.is_empty()
+    }
+
+    /// The pictures one by one, with what is to be found and what is ignored on each.
+    pub fn scenes(self) -> Vec<Scene> {
+        let side = self.size as f32;
+        let found = self.targets.iter().map(|target| (target.region, Some(target.class)));
+        let regions: Vec<_> = found.chain(self.ignored.iter().map(|region| (*region, None))).collect();
+        let labelled = |(region, class): &(Region, Option<u32>)| {
+            let [x, y, w, h] = region.bbox;
+            let corners = [x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0].map(|v| v * side);
+            Labelled { class: *class, corners }
+        };
+        let scene = |(image, rgb): (u32, &[u8])| Scene {
+            frame: Frame { width: self.size, height: self.size, rgb: rgb.to_vec() },
+            boxes: regions.iter().filter(|(region, _)| region.image == image).map(labelled).collect(),
+        };
+        (0..).zip(self.images.chunks_exact(self.size * self.size * 3)).map(scene).collect()
     }
 
     fn push(&mut self, scene: Scene, picture: u32, known: &[bool]) {

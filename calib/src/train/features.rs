@@ -1,6 +1,7 @@
 //! A tensor of a teacher, and the student's that is to be like it.
 
 use super::imitation::Kind;
+use super::loss::Anchors;
 use super::workers::Workers;
 use crate::error::{Error, Result};
 use crate::loader::Batch;
@@ -53,6 +54,17 @@ impl Features {
     /// How the tensors are compared.
     pub fn taps(&self) -> &Taps {
         &self.taps
+    }
+
+    /// Rows and columns of the tensors.
+    pub fn grid(&self) -> [usize; 2] {
+        [self.shape[1], self.shape[2]]
+    }
+
+    /// The anchors that say where objects are: those of the student's output with as many cells, else of its first.
+    pub fn anchors<'a>(&self, student: &Graph, anchors: &'a [Anchors]) -> &'a Anchors {
+        let same = |output: &ValueId| student.shape(*output)[2] == self.shape[1];
+        &anchors[student.outputs.iter().position(same).unwrap_or(0)]
     }
 
     /// The student's graph with one more output: its tensor through a 1×1 convolution that gives it the teacher's channels.

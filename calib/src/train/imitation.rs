@@ -70,20 +70,22 @@ pub fn compare(
     anchors: &Anchors,
 ) -> (f64, Vec<f32>) {
     match kind {
-        Kind::Imitation => imitation(student, teacher, &masks(student, batch, anchors)),
+        Kind::Imitation => {
+            let grid = [student.extent.rows, student.extent.columns];
+            imitation(student, teacher, &masks(grid, batch, anchors))
+        }
         Kind::Channelwise => channelwise(student, teacher),
     }
 }
 
-/// The masks of a batch, `[N,H,W]`.
-fn masks(map: &Map, batch: &Batch, anchors: &Anchors) -> Vec<bool> {
-    let grid = [map.extent.rows, map.extent.columns];
+/// The masks of a batch for maps of these rows and columns, `[N,H,W]`.
+pub fn masks(grid: [usize; 2], batch: &Batch, anchors: &Anchors) -> Vec<bool> {
     let of_picture = |image: usize| {
         let own = batch.targets.iter().filter(|target| target.region.image as usize == image);
         let boxes: Vec<[f32; 4]> = own.map(|target| target.region.bbox).collect();
         mask(&boxes, grid, anchors, batch.size, PSI)
     };
-    (0..map.extent.images).flat_map(of_picture).collect()
+    (0..batch.len()).flat_map(of_picture).collect()
 }
 
 /// Equation 1: half the mean, over the masked cells, of the sum over channels of squared differences.

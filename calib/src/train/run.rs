@@ -5,15 +5,13 @@
 
 use super::checkpoint::{self, Checkpoint};
 use super::export;
-use super::features::Features;
 use super::journal::Journal;
 use super::loss::{Gains, Losses};
-use super::network::{Network, Weights};
-use super::repopt;
 use super::schedule::{Optimizer, Schedule};
 use super::source::Source;
 use super::state::State;
-use super::teacher::{Lesson, Teacher};
+use super::student::Student;
+use super::teacher::Lesson;
 use super::trainer::{Epoch, Trainer};
 use super::validation::{Score, validations};
 use crate::augment::Augment;
@@ -82,6 +80,21 @@ impl Plan {
         let description = Description::open(&self.data, self.root.as_deref())?;
         let (train, val) = (description.read_train()?, description.read_val()?);
         Ok(Data { train: train.accept(self.skip_bad)?, val: val.accept(self.skip_bad)? })
+    }
+
+    /// What makes the batches that are trained on.
+    ///
+    /// # Errors
+    /// There are no pictures.
+    pub fn loader(&self, train: TrainingSet) -> Result<Loader> {
+        let options = loader::Options {
+            size: self.size,
+            batch: self.batch,
+            augment: Some(self.augment.clone()),
+            seed: self.seed,
+            ..loader::Options::default()
+        };
+        Loader::new(train, options)
     }
 }
 
@@ -165,41 +178,16 @@ impl Run {
             );
             return Err(Error::Unmet(what));
         }
-        let source = Source::of(&plan.model, plan.multiples, names.len(), plan.seed);
-        let (plain, mut weights, anchors) = source.network(plan.size, &names)?;
-        let blocks = repopt::blocks(plan.optimizer, &plain, &plan.model)?;
-        if let Source::New(_) = source {
-            repopt::begin(&blocks, &mut weights, plan.seed);
-        }
-        let features = plan.lesson.as_ref().and_then(|lesson| Some((lesson, lesson.taps.as_ref()?)));
-        let features = features.map(|(lesson, taps)| Features::open(&lesson.model, taps, plan.size, cores()));
-        let features = features.transpose()?;
-        let (network, weights) = match &features {
-            Some(features) => with_features(&source, features, &plain, (weights, plan.seed))?,
-            None => (plain.clone(), weights),
-        };
-        // One whose word counts nothing is there for its features alone.
-        let teacher = plan.lesson.as_ref().filter(|lesson| lesson.weight > 0.0);
-        let teacher = teacher.map(|lesson| Teacher::open(lesson, plan.size, &names, cores())).transpose()?;
-        let anchors = match &teacher {
-            Some(teacher) => teacher.anchors_for(&plain.graph, &source, anchors)?,
-            None => anchors,
-        };
+        let Student { source, network, plain, weights, anchors, blocks, features, teacher } =
+            Student::of(&plan, &names)?;
         let own = Gains::of(plan.size, names.len());
         let hints = plan.lesson.as_ref().map_or(own.hints, |lesson| lesson.weight);
         let gains = Gains { hints, objectness: plan.objectness.unwrap_or(own.objectness), ..own };
-        let options = loader::Options {
-            size: plan.size,
-            batch: plan.batch,
-            augment: Some(plan.augment.clone()),
-            seed: plan.seed,
-            ..loader::Options::default()
-        };
         let validations = validations(&data.val);
         if validations.is_empty() {
             return Err(Error::Usage("the data have no pictures to measure on".to_owned()));
         }
-        let loader = Loader::new(data.train, options)?;
+        let loader = plan.loader(data.train)?;
         let Plan { optimizer, epochs, batch, rate, .. } = plan;
         let schedule = Schedule { optimizer, epochs, steps: loader.batches(), batch, rate };
         let sets: Vec<&str> = validations.iter().map(|set| set.name.as_str()).collect();
@@ -313,21 +301,4 @@ impl Run {
             false => save(&[(&last, &bytes)]),
         }
     }
-}
-
-/// The network with the layer behind which its features are compared, and its numbers: those of `plain`, and the layer's.
-fn with_features(
-    source: &Source,
-    features: &Features,
-    plain: &Network,
-    (mut weights, seed): (Weights, u64),
-) -> Result<(Network, Weights)> {
-    let graph = features.adapt(&plain.graph, seed)?;
-    let (network, new) = match source {
-        Source::New(_) => Network::new(graph)?,
-        Source::File(_) => Network::trained(graph)?,
-    };
-    let known = weights.parameters.len();
-    weights.parameters.extend(new.parameters.into_iter().skip(known));
-    Ok((network, weights))
 }

@@ -204,10 +204,10 @@ fn the_engine_computes_what_was_trained_with_codes() {
 }
 
 /// A detector with random weights, as a file.
-struct Made(PathBuf);
+pub(super) struct Made(pub PathBuf);
 
 impl Made {
-    fn new(name: &str, size: usize) -> Self {
+    pub fn new(name: &str, size: usize) -> Self {
         let graph = Architecture { name: "v5lite-e".into(), multiples: [None; 2], classes: 2, seed: 3 }
             .graph(size)
             .unwrap();
@@ -217,11 +217,71 @@ impl Made {
         std::fs::write(&path, crate::write::onnx::onnx(&graph, &options).unwrap()).unwrap();
         Made(path)
     }
+
+    /// The last layer that is no head.
+    pub fn layer(&self) -> String {
+        let read = ocellus::loader::load(&self.0, &Default::default()).unwrap();
+        let graph = crate::quantize::simple(&read.graph).unwrap();
+        let conv = graph.nodes.iter().rev().find(|node| !graph.outputs.contains(&node.output)).unwrap();
+        conv.name.clone()
+    }
+
+    /// A short run that trains it further.
+    pub fn plan(&self, size: usize, lesson: Option<Lesson>) -> Plan {
+        Plan {
+            data: PathBuf::new(),
+            root: None,
+            skip_bad: false,
+            model: self.0.to_str().unwrap().to_owned(),
+            multiples: [None; 2],
+            size,
+            epochs: 2,
+            batch: 4,
+            seed: 1,
+            optimizer: Optimizer::AdamW,
+            rate: 1e-3,
+            objectness: None,
+            patience: 0,
+            augment: Augment::default(),
+            lesson,
+        }
+    }
 }
 
 impl Drop for Made {
     fn drop(&mut self) {
         drop(std::fs::remove_file(&self.0));
+    }
+}
+
+/// Grey pictures with a person each, in a folder of their own.
+pub(super) struct Grey {
+    folder: PathBuf,
+    /// The pictures.
+    pub set: TrainingSet,
+}
+
+impl Grey {
+    pub fn new(name: &str, count: usize) -> Self {
+        let folder = std::env::temp_dir().join(format!("calib-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let picture = |at: usize| {
+            let path = folder.join(format!("{at}.png"));
+            image::RgbImage::from_pixel(80, 60, image::Rgb([90; 3])).save(&path).unwrap();
+            let left = 4.0 * at as f32;
+            let boxes = vec![Labelled { class: Some(0), corners: [left, 10.0, left + 24.0, 50.0] }];
+            Picture { path, size: [80, 60], origin: 0, boxes }
+        };
+        let pictures = (0..count).map(picture).collect();
+        let origin = Origin { name: "grey".into(), known: vec![true; 2], repeat: 1 };
+        let classes = vec!["person".into(), "vehicle".into()];
+        Grey { set: TrainingSet { classes, origins: vec![origin], pictures }, folder }
+    }
+}
+
+impl Drop for Grey {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.folder));
     }
 }
 
@@ -273,32 +333,12 @@ fn features_help_to_train_and_are_not_kept() {
     const SIZE: usize = 96;
     let Some(set) = few_pictures(8, 3) else { return };
     let made = Made::new("features", SIZE);
-    let layer = {
-        let read = ocellus::loader::load(&made.0, &Default::default()).unwrap();
-        let graph = crate::quantize::simple(&read.graph).unwrap();
-        let conv = graph.nodes.iter().rev().find(|node| !graph.outputs.contains(&node.output)).unwrap();
-        conv.name.clone()
-    };
+    let layer = made.layer();
     let taps = Taps { student: layer.clone(), teacher: layer, kind: Kind::Channelwise, weight: 0.5 };
     let data = || Data { train: set.clone(), val: set.clone() };
     let folder = std::env::temp_dir().join(format!("calib-features-{}", std::process::id()));
-    let plan = Plan {
-        data: PathBuf::new(),
-        root: None,
-        skip_bad: false,
-        model: made.0.to_str().unwrap().to_owned(),
-        multiples: [None; 2],
-        size: SIZE,
-        epochs: 2,
-        batch: 4,
-        seed: 1,
-        optimizer: Optimizer::AdamW,
-        rate: 1e-3,
-        objectness: None,
-        patience: 0,
-        augment: Augment::default(),
-        lesson: Some(Lesson { model: made.0.clone(), map: Vec::new(), weight: 0.0, taps: Some(taps) }),
-    };
+    let lesson = Lesson { model: made.0.clone(), map: Vec::new(), weight: 0.0, taps: Some(taps) };
+    let plan = made.plan(SIZE, Some(lesson));
     let mut run = Run::begin(plan.clone(), data(), &folder, None).unwrap();
     let epoch = run.epoch(|_| (), || ()).unwrap();
     assert!(epoch.losses.features > 0.0);

@@ -86,9 +86,8 @@ impl Trainer {
         let adapted = maps.split_off(self.anchors.len());
         let (mut losses, mut gradients) = loss(&maps, batch, hints.as_ref(), &self.anchors, self.gains);
         if let (Some(features), Some(adapted)) = (&self.features, adapted.first()) {
-            let level = maps.iter().position(|map| map.extent.rows == adapted.extent.rows).unwrap_or(0);
             let (own, weight) = (features.look(batch)?, features.taps().weight);
-            let anchors = &self.anchors[level];
+            let anchors = features.anchors(&self.plain.graph, &self.anchors);
             let (value, mut gradient) = compare(features.taps().kind, adapted, &own, batch, anchors);
             gradient.iter_mut().for_each(|g| *g *= weight as f32);
             losses.features = weight * value;

@@ -2,28 +2,23 @@
 
 use crate::augment::{Augment, Scene, letterboxed, sheet};
 use crate::cli::data::{DataArgs, PartName};
+use crate::cli::sheet::{PIXELS_MAX, Sheet};
 use crate::cli::{say, within};
 use crate::dataset::classes::position;
 use crate::dataset::training::{Labelled, Picture, TrainingSet};
 use crate::error::{Error, Result};
 use crate::loader::{Batch, Loader, Options};
 use crate::random::Random;
-use crate::write::save::{check_target, save};
 use clap::Args;
-use image::codecs::{jpeg::JpegEncoder, png::PngEncoder};
-use image::{ExtendedColorType, ImageEncoder};
 use ocellus::image::{Frame, decode};
 use ocellus::limits::INPUT_SIDE_MIN;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Most pictures on a sheet.
 const COUNT_MAX: usize = 400;
 /// Largest side of a picture on a sheet.
 const SIDE_MAX: usize = 1280;
-/// Most pixels of a sheet: what viewers open without trouble.
-const PIXELS_MAX: usize = 100_000_000;
-const JPEG_QUALITY: u8 = 90;
 
 /// Arguments of `calib dataset preview`.
 #[derive(Debug, Args)]
@@ -65,20 +60,14 @@ pub(super) fn run(args: &PreviewArgs, out: &mut dyn Write) -> Result<()> {
     if args.count * args.size * args.size > PIXELS_MAX {
         return Err(Error::Usage("the sheet would be too large: lower --count or --size".to_owned()));
     }
-    let png = match args.output.extension().and_then(|e| e.to_str()).map(str::to_lowercase).as_deref() {
-        Some("jpg" | "jpeg") => false,
-        Some("png") => true,
-        _ => return Err(Error::Usage("--output: the sheet is written as .jpg or .png".to_owned())),
-    };
-    check_target("--output", &args.output)?;
+    let sheet = Sheet::at("--output", &args.output)?;
     let set = args.data.training_set(args.part)?;
     let classes = set.classes.clone();
     let mut scenes = if args.augmented { changed(args, set)? } else { drawn(args, &set)? };
     scenes.iter_mut().for_each(|scene| sheet::annotate(scene, &classes));
     let (count, boxes) = (scenes.len(), scenes.iter().map(|scene| scene.boxes.len()).sum::<usize>());
     let frames: Vec<Frame> = scenes.into_iter().map(|scene| scene.frame).collect();
-    let sheet = encoded(&sheet::arrange(&frames, args.size, args.columns), png)?;
-    save(&[(&args.output, &sheet)])?;
+    sheet.write(&frames, args.size, args.columns)?;
     let line = format!("{}: {count} pictures, {boxes} boxes\n", args.output.display());
     say(out, &line)
 }
@@ -113,32 +102,6 @@ fn changed(args: &PreviewArgs, set: TrainingSet) -> Result<Vec<Scene>> {
         Options { size: args.size, batch: 1, augment, seed: args.seed, ..Options::default() },
     )?;
     let batches = (0..).flat_map(|epoch| loader.epoch(epoch)).take(args.count);
-    batches.map(|batch| batch.map(scene)).collect()
-}
-
-/// The only picture of a batch.
-fn scene(batch: Batch) -> Scene {
-    let side = batch.size as f32;
-    let corners =
-        |[x, y, w, h]: [f32; 4]| [x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0].map(|v| v * side);
-    let found =
-        batch.targets.iter().map(|t| Labelled { class: Some(t.class), corners: corners(t.region.bbox) });
-    let ignored = batch.ignored.iter().map(|r| Labelled { class: None, corners: corners(r.bbox) });
-    let boxes = found.chain(ignored).collect();
-    Scene { frame: Frame { width: batch.size, height: batch.size, rgb: batch.images }, boxes }
-}
-
-fn encoded(frame: &Frame, png: bool) -> Result<Vec<u8>> {
-    let (width, height) = (frame.width as u32, frame.height as u32);
-    let mut bytes = Vec::new();
-    let written = match png {
-        true => PngEncoder::new(&mut bytes).write_image(&frame.rgb, width, height, ExtendedColorType::Rgb8),
-        false => JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY).write_image(
-            &frame.rgb,
-            width,
-            height,
-            ExtendedColorType::Rgb8,
-        ),
-    };
-    written.map(|()| bytes).map_err(|e| Error::io(Path::new("the sheet"), std::io::Error::other(e)))
+    let scenes = batches.map(|batch| batch.map(Batch::scenes)).collect::<Result<Vec<_>>>()?;
+    Ok(scenes.into_iter().flatten().collect())
 }
