@@ -9,6 +9,7 @@ mod dataset;
 #[cfg(feature = "train")]
 mod distill;
 mod flags;
+mod label;
 mod measuring;
 mod merge;
 #[cfg(feature = "train")]
@@ -37,6 +38,7 @@ pub use dataset::{
 #[cfg(feature = "train")]
 pub use distill::DistillArgs;
 pub use flags::{EvalSetArgs, PicturesArgs, RunArgs};
+pub use label::LabelArgs;
 pub use measuring::AnnotatedArgs;
 pub use merge::MergeArgs;
 #[cfg(feature = "train")]
@@ -138,6 +140,12 @@ pub enum Command {
     /// Calibrates as `calib quantize` does and measures the float and the int8 model; it writes the page only.
     #[command(after_long_help = report_page::EXAMPLES)]
     Report(Box<ReportArgs>),
+    /// Label pictures with what a model finds, as a data set (pseudo-labels).
+    ///
+    /// The model is a good one, mostly a large one, and the labels are for training another: by `calib train`, beside those that
+    /// people have made.
+    #[command(after_long_help = label::EXAMPLES)]
+    Label(Box<LabelArgs>),
     /// Check, count, convert, split or draw annotated pictures.
     #[command(after_long_help = dataset::EXAMPLES)]
     Dataset(Box<DatasetArgs>),
@@ -248,6 +256,7 @@ pub fn run(cli: &Cli, out: &mut dyn Write) -> Result<()> {
         Command::Quantize(args) => quantize::run(args, out),
         Command::Sensitivity(args) => sensitivity::run(args, out),
         Command::Report(args) => report_page::run(args, out),
+        Command::Label(args) => label::run(args, out),
         Command::Dataset(args) => dataset::run(args, out),
         Command::Anchors(args) => anchors::run(args, out),
         #[cfg(feature = "train")]
@@ -332,6 +341,7 @@ fn model_options(args: &EvalArgs, model: &Path, names: Option<Vec<String>>) -> M
         score_min: args.score,
         iou_max: args.iou,
         detections_max: args.max_det,
+        multi_label: true,
         threads: args.run.threads,
         isa: args.isa.clone(),
         names,

@@ -123,7 +123,8 @@ fn some_picture_is_read(dataset: &Dataset, all: Detected) -> Result<Detected> {
     Ok(all)
 }
 
-fn to_thousandths(v: f32) -> f64 {
+/// A coordinate as it is scored and written.
+pub(crate) fn to_thousandths(v: f32) -> f64 {
     (f64::from(v) * 1000.0).round() / 1000.0
 }
 

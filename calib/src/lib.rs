@@ -5,7 +5,8 @@
 //! precision, [`report`] prints it. `calib table` chooses the int8 scales of a float model from pictures:
 //! [`table`]. `calib quantize` makes the int8 model itself: [`quantize`] chooses, [`mod@write`] makes the files, [`page`]
 //! shows what was done. `calib convert` writes a float model in another format: [`convert`]. `calib compare` says what
-//! differs between two models: [`compare`]; `calib select` chooses among several: [`select`]. With the feature `train`,
+//! differs between two models: [`compare`]; `calib select` chooses among several: [`select`]. `calib label` has a model label
+//! pictures: [`label`]. With the feature `train`,
 //! `calib train` makes float models from pictures with boxes. [`runtime`] is the
 //! only place that knows how a model is opened.
 
@@ -19,6 +20,7 @@ pub mod error;
 pub mod eval;
 pub mod hash;
 pub mod judge;
+pub mod label;
 pub mod limits;
 pub mod loader;
 pub mod metrics;

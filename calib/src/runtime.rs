@@ -54,6 +54,8 @@ pub struct ModelOptions {
     pub iou_max: f32,
     /// Most boxes per picture.
     pub detections_max: usize,
+    /// Whether a box counts for each class above `score_min`, not only for the likeliest.
+    pub multi_label: bool,
     /// Worker threads; `None`: one per core.
     pub threads: Option<usize>,
     /// Name of the instruction set to use; `None`: the best that this machine has.
@@ -75,6 +77,7 @@ impl Default for ModelOptions {
             score_min: 0.001,
             iou_max: 0.65,
             detections_max: 300,
+            multi_label: true,
             threads: None,
             isa: None,
             names: None,
@@ -131,7 +134,7 @@ fn detector_options(options: &ModelOptions) -> ocellus::Result<DetectorOptions> 
         score: options.score_min,
         iou: options.iou_max,
         max_det: options.detections_max,
-        multi_label: true,
+        multi_label: options.multi_label,
         names: options.names.clone().map(Names::new).transpose()?,
         preprocess: options.preprocess.clone(),
         ..DetectorOptions::default()

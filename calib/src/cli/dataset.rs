@@ -2,7 +2,7 @@
 
 mod preview;
 mod stats;
-mod write;
+pub(super) mod write;
 
 pub use preview::PreviewArgs;
 pub use stats::StatsArgs;

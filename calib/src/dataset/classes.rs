@@ -142,7 +142,7 @@ const COCO_IDS: [i64; 80] = {
     ids
 };
 
-pub(super) fn same(a: &str, b: &str) -> bool {
+pub(crate) fn same(a: &str, b: &str) -> bool {
     a.trim().to_lowercase() == b.trim().to_lowercase()
 }
 
@@ -150,7 +150,33 @@ pub(crate) fn position(names: &[String], name: &str) -> Option<usize> {
     names.iter().position(|n| same(n, name))
 }
 
-fn renamed<'a>(name: &'a str, map: &'a [MapEntry]) -> &'a str {
+/// For each class of a detector the one of `own` classes that has its name, after `map` has renamed it. Both come with what
+/// messages call them.
+pub(crate) fn joined(
+    (detector, theirs): (&str, &[String]),
+    (user, own): (&str, &[String]),
+    map: &[MapEntry],
+) -> Result<Vec<Option<usize>>> {
+    for entry in map {
+        for (whose, names, name) in [(detector, theirs, &entry.data), (user, own, &entry.model)] {
+            if position(names, name).is_none() {
+                let all = listed(names.iter().map(String::as_str));
+                return Err(Error::Usage(format!("--map: the {whose} has no class `{name}`; it has {all}")));
+            }
+        }
+    }
+    let classes: Vec<_> = theirs.iter().map(|name| position(own, renamed(name, map))).collect();
+    match (0..own.len()).find(|&class| !classes.contains(&Some(class))) {
+        None => Ok(classes),
+        Some(class) => Err(Error::Usage(format!(
+            "the {detector} has no class `{0}`; name what it calls it by --map, like car={0}. It has {1}",
+            own[class],
+            listed(theirs.iter().map(String::as_str))
+        ))),
+    }
+}
+
+pub(crate) fn renamed<'a>(name: &'a str, map: &'a [MapEntry]) -> &'a str {
     map.iter().find(|entry| same(&entry.data, name)).map_or(name, |entry| &entry.model)
 }
 
@@ -219,6 +245,24 @@ mod tests {
         let classes = Classes::join(&data(&["Car", "Bus"]), &model(&["person", "bus", "car"]), &[]).unwrap();
         assert_eq!([0, 1].map(|i| classes.of_data(i)), [Some(0), Some(1)]);
         assert_eq!([0, 1, 2].map(|i| classes.of_model(i)), [None, Some(1), Some(0)]);
+    }
+
+    #[test]
+    fn a_detector_is_joined_by_name_and_map() {
+        let (theirs, own) = (model(&["person", "dog", "car", "bus"]), model(&["Person", "vehicle"]));
+        let join = |map: &[MapEntry]| joined(("teacher", &theirs), ("student", &own), map);
+        assert_eq!(join(&map("car=vehicle,bus=vehicle")).unwrap(), [Some(0), None, Some(1), Some(1)]);
+        for (text, message) in [
+            (
+                "dog=person",
+                "the teacher has no class `vehicle`; name what it calls it by --map, like car=vehicle",
+            ),
+            ("truck=vehicle", "--map: the teacher has no class `truck`; it has person, dog, car, bus"),
+            ("car=lorry", "--map: the student has no class `lorry`; it has Person, vehicle"),
+        ] {
+            let refused = join(&map(text)).unwrap_err().to_string();
+            assert!(refused.starts_with(message), "{refused}");
+        }
     }
 
     #[test]

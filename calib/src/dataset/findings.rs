@@ -29,7 +29,10 @@ impl Findings {
     }
 
     /// Notes a fault. Whoever comes back from here leaves out what is faulty.
-    pub(super) fn note(&mut self, fault: Error) -> Result<()> {
+    ///
+    /// # Errors
+    /// The fault, where the first one is an error.
+    pub fn note(&mut self, fault: Error) -> Result<()> {
         if !self.gathering {
             return Err(fault);
         }

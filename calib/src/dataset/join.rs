@@ -96,7 +96,7 @@ fn add(description: &Description, part: &Part, set: &mut TrainingSet, findings: 
     let (annotations, images) = (place(&part.annotations), part.images.as_deref().map(place));
     let origin = |known| Origin { name: part.name(), known, repeat: part.repeat };
     if part.unlabelled == Unlabelled::Unknown {
-        let whole = Whole::of_pictures(&annotations, findings)?;
+        let whole = Whole::of_folder(&annotations, findings)?;
         append(set, whole, origin(vec![false; description.classes.len()]), &[]);
         return Ok(());
     }

@@ -5,7 +5,7 @@ use super::folder::list;
 use super::{Annotation, Dataset, Findings, Format, Image, Source, has_picture_name};
 use crate::error::{Error, Result};
 use serde::Deserialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a picture without a label file is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -73,11 +73,19 @@ impl Whole {
     ///
     /// # Errors
     /// There are none.
-    pub fn of_pictures(folder: &Path, findings: &mut Findings) -> Result<Self> {
+    pub fn of_folder(folder: &Path, findings: &mut Findings) -> Result<Self> {
         let paths = list(folder, has_picture_name)?;
         if paths.is_empty() {
             return Err(Error::bad_data(folder, "no pictures here"));
         }
+        Whole::of_pictures(paths, findings)
+    }
+
+    /// Pictures of which nothing is known. Those that cannot be read go to `findings`.
+    ///
+    /// # Errors
+    /// One cannot be read, if `findings` are strict.
+    pub fn of_pictures(paths: Vec<PathBuf>, findings: &mut Findings) -> Result<Self> {
         let images = (1..).zip(paths).map(|(id, path)| Image { id, path, labels: None });
         let dataset = Dataset { images: images.collect(), ..Dataset::default() };
         let sizes = sizes(&dataset.images, findings)?;

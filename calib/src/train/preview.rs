@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(preview.pictures.len(), 6);
         let [rows, columns] = preview.grid;
         let level = [12, 6, 3].iter().position(|&side| side == rows).unwrap();
-        let anchors = &Anchors::yolov5(3).unwrap().levels()[level];
+        let anchors = Anchors::yolov5(3).unwrap().levels()[level].clone();
         // Four pictures of the first epoch, two of the second.
         let loader = plan.loader(grey.set.clone()).unwrap();
         let batches = (0..2).map(|epoch| loader.epoch(epoch).next().unwrap().unwrap());
@@ -84,7 +84,7 @@ mod tests {
                 [(x1 + x2) / 2.0, (y1 + y2) / 2.0, x2 - x1, y2 - y1].map(|v| v / SIZE as f32)
             };
             let boxes: Vec<_> = scene.boxes.iter().map(|labelled| part(labelled.corners)).collect();
-            let mask = mask(&boxes, [rows, columns], anchors, SIZE, PSI);
+            let mask = mask(&boxes, [rows, columns], &anchors, SIZE, PSI);
             masked += mask.iter().filter(|masked| **masked).count();
             for (at, (before, after)) in scene.frame.rgb.chunks(3).zip(drawn.rgb.chunks(3)).enumerate() {
                 let cell = at / SIZE * rows / SIZE * columns + at % SIZE * columns / SIZE;

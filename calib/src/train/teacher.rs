@@ -4,7 +4,7 @@ use super::features::Taps;
 use super::loss::{Anchors, BOX, Hint, Hints};
 use super::source::Source;
 use super::workers::Workers;
-use crate::dataset::classes::{MapEntry, listed, position};
+use crate::dataset::classes::{MapEntry, joined};
 use crate::error::{Error, Result};
 use crate::loader::Batch;
 use crate::runtime::detector;
@@ -59,7 +59,7 @@ impl Teacher {
             )));
         }
         let own: Vec<String> = (0..heads.classes()).map(|i| first.names().get(i).to_string()).collect();
-        let joined = joined(&own, classes, &lesson.map)?;
+        let joined = joined(("teacher", &own), ("student", classes), &lesson.map)?;
         let detectors = Workers::new(threads, || detector(&lesson.model, &options))?;
         Ok(Teacher { detectors, classes: joined, students: classes.len(), scales })
     }
@@ -123,52 +123,5 @@ impl Teacher {
         }
         classes.iter_mut().for_each(|class| *class /= best);
         Some(Hint { image, anchor: cell.anchor, at: cell.at, bbox: cell.bbox, score, classes })
-    }
-}
-
-/// For each class of a teacher the student's that has its name, after `map` has renamed it.
-fn joined(teacher: &[String], student: &[String], map: &[MapEntry]) -> Result<Vec<Option<usize>>> {
-    for entry in map {
-        for (whose, names, name) in [("teacher", teacher, &entry.data), ("student", student, &entry.model)] {
-            if position(names, name).is_none() {
-                let all = listed(names.iter().map(String::as_str));
-                return Err(Error::Usage(format!("--map: the {whose} has no class `{name}`; it has {all}")));
-            }
-        }
-    }
-    let renamed = |name: &String| {
-        let entry = map.iter().find(|entry| position(std::slice::from_ref(&entry.data), name).is_some());
-        entry.map_or(name.clone(), |entry| entry.model.clone())
-    };
-    let classes: Vec<_> = teacher.iter().map(|name| position(student, &renamed(name))).collect();
-    let missing = (0..student.len()).find(|&class| !classes.contains(&Some(class)));
-    match missing {
-        None => Ok(classes),
-        Some(class) => Err(Error::Usage(format!(
-            "the teacher has no class `{}`; name what it calls it by --map, like car={}. It has {}",
-            student[class],
-            student[class],
-            listed(teacher.iter().map(String::as_str))
-        ))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names(text: &str) -> Vec<String> {
-        text.split(' ').map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn classes_are_joined_by_name_and_map() {
-        let (teacher, student) = (names("person dog car bus"), names("Person vehicle"));
-        let map: Vec<MapEntry> = ["car=vehicle", "bus=vehicle"].map(|entry| entry.parse().unwrap()).into();
-        assert_eq!(joined(&teacher, &student, &map).unwrap(), [Some(0), None, Some(1), Some(1)]);
-        let refused = |map: &[MapEntry]| joined(&teacher, &student, map).unwrap_err().to_string();
-        assert!(refused(&[]).contains("no class `vehicle`"), "{}", refused(&[]));
-        assert!(refused(&["truck=vehicle".parse().unwrap()]).contains("teacher has no class `truck`"));
-        assert!(refused(&["car=lorry".parse().unwrap()]).contains("student has no class `lorry`"));
     }
 }

@@ -6,6 +6,7 @@ mod convert;
 mod dataset_tool;
 mod datasets;
 mod evaluate;
+mod label;
 mod page;
 mod quantize;
 mod report;

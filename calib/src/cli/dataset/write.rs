@@ -51,24 +51,28 @@ pub struct SplitArgs {
 
 /// Writes the data set anew, and says on `out` where.
 pub(super) fn convert(args: &ConvertArgs, out: &mut dyn Write) -> Result<()> {
-    let coco = args.to == Format::Coco;
-    match coco {
-        true => check_target("--output", &args.output)?,
-        false => check_new(&args.output)?,
+    match args.to {
+        Format::Coco => check_target("--output", &args.output)?,
+        _ => check_new(&args.output)?,
     }
     let whole = args.data.whole()?;
     let all: Vec<u32> = (0..whole.sizes.len() as u32).collect();
-    let selection = Selection { whole: &whole, pictures: &all };
-    let files = export::files(selection, args.to, Path::new(""))?;
-    let unsaid = files.unsaid;
-    match (coco, files.written.first()) {
-        (true, Some((_, json))) => save(&[(&args.output, json)])?,
-        _ => write(&args.output, files)?,
-    }
+    let unsaid = export(Selection { whole: &whole, pictures: &all }, args.to, &args.output)?;
     let boxes = whole.dataset.annotations.len() - unsaid;
     let mut text = format!("{}: {} pictures, {boxes} boxes\n", args.output.display(), all.len());
     text += &remarks(&whole, args.to, unsaid);
     say(out, &text)
+}
+
+/// Writes pictures with their boxes to a file (COCO) or a new folder; returns how many boxes the format cannot say.
+pub(in crate::cli) fn export(selection: Selection<'_>, to: Format, output: &Path) -> Result<usize> {
+    let files = export::files(selection, to, Path::new(""))?;
+    let unsaid = files.unsaid;
+    match (to, files.written.first()) {
+        (Format::Coco, Some((_, json))) => save(&[(output, json)])?,
+        _ => write(output, files)?,
+    }
+    Ok(unsaid)
 }
 
 /// Writes both parts, and says on `out` what is in them.
@@ -123,14 +127,12 @@ fn remarks(whole: &Whole, format: Format, unsaid: usize) -> String {
     text
 }
 
-fn check_new(folder: &Path) -> Result<()> {
-    if folder.exists() {
-        return Err(Error::Usage(format!(
-            "--output: {} exists already; name a new folder",
-            folder.display()
-        )));
+/// Refuses a target that is there already, or cannot be written.
+pub(in crate::cli) fn check_new(path: &Path) -> Result<()> {
+    if path.exists() {
+        return Err(Error::Usage(format!("--output: {} exists already; name a new folder", path.display())));
     }
-    check_target("--output", folder)
+    check_target("--output", path)
 }
 
 fn write(folder: &Path, files: Files) -> Result<()> {
