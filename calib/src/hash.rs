@@ -18,6 +18,11 @@ impl Hash {
             .fold(self.0, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     }
 
+    /// The number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
     /// The number, 16 hexadecimal digits.
     pub fn text(self) -> String {
         format!("{:016x}", self.0)

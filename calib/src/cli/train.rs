@@ -36,6 +36,13 @@ data.toml names the classes and the data sets, and how their classes are called:
     map = { Car = \"vehicle\" }
 A class that a data set does not label is not learned from it, and its objects there do no harm.
 
+best.onnx is chosen by the [[val]] sets, so what they say of it is a little too good. Before its first table, data.toml may have
+    hold-out = { share = 0.05, together = \"_mp4\" }
+Then so much of each [[train]] set is not trained on and chooses instead, also in `calib pipeline`; [[val]] is measured as before.
+Names decide which pictures that are, the same ones in every run. Frames of a clip resemble each other too much to choose for
+one another: `together` keeps pictures on one side whose names are equal up to this text, or those of a `folder`, as
+`calib dataset split --together` does.
+
 The folder gets best.onnx and last.onnx, the models of the best and of the last epoch, for `calib eval` and
 `calib quantize`; last.safetensors, from which an interrupted run goes on to the same numbers, as long as the data stay what they are; log.csv, and
 curves.html, which shows in a browser how the run goes. Measured are the averaged weights on each [[val]] set, as `calib eval` measures. Exit status: 0 done, 1 failed, 2 wrong usage.";

@@ -2,6 +2,7 @@
 //!
 //! ```toml
 //! classes = ["person", "vehicle"]
+//! hold-out = { share = 0.05, together = "_mp4" }  # of [[train]], to choose the best epoch by; without it [[val]] chooses
 //!
 //! [[train]]
 //! name = "coco"
@@ -28,6 +29,7 @@
 //! Paths are relative to the file, or to a root that the caller names. Classes of a data set that are neither in `map` nor
 //! in `ignore` and have no name of `classes` are background.
 
+use super::hold_out::HoldOut;
 use super::read::read_text;
 use super::whole::Unlabelled;
 use super::{Format, check_classes};
@@ -49,6 +51,9 @@ pub struct Description {
     pub root: PathBuf,
     /// Names of the model's classes, in their order.
     pub classes: Vec<String>,
+    /// Which of the pictures to train on choose the best epoch instead.
+    #[serde(default, rename = "hold-out")]
+    pub hold_out: Option<HoldOut>,
     /// What the model is trained on.
     #[serde(default)]
     pub train: Vec<Part>,
@@ -127,6 +132,11 @@ impl Description {
                 return bad(format!("class `{name}` is there twice"));
             }
         }
+        if let Some(HoldOut { share, .. }) =
+            self.hold_out.as_ref().filter(|h| !(h.share > 0.0 && h.share < 1.0))
+        {
+            return bad(format!("hold-out: share = {share}: must be above 0 and below 1"));
+        }
         if self.train.len() + self.val.len() > SOURCES_MAX {
             return bad(format!("more than {SOURCES_MAX} data sets"));
         }
@@ -175,6 +185,11 @@ mod tests {
             ("classes = ['a']\n[[val]]\nannotations = 'x'\nformat = 'kitti'", "data.toml:4: unknown variant"),
             ("classes = ['a', 'A']", "data.toml: class `A` is there twice"),
             ("classes = []", "data.toml: `classes` is empty"),
+            (
+                "classes = ['a']\nhold-out = { share = 1.0 }",
+                "data.toml: hold-out: share = 1: must be above 0 and below 1",
+            ),
+            ("classes = ['a']\nhold-out = { share = 0.1, together = '' }", "data.toml:2: the text is empty"),
             (
                 "classes = ['a']\n[[val]]\nannotations = 'x'\nrepeat = 0",
                 "data.toml: x: repeat 0: must be 1 to 100",

@@ -9,6 +9,7 @@ pub mod export;
 mod findings;
 mod folder;
 mod format;
+pub mod hold_out;
 mod join;
 mod names;
 mod picture;

@@ -2,13 +2,16 @@
 
 use super::Whole;
 use crate::random::Random;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Pictures that must stay on one side: they resemble each other too much to measure what others taught.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
 pub enum Together {
     /// Each picture is on its own.
+    #[default]
     Nothing,
     /// Pictures of a folder.
     Folder,
@@ -16,9 +19,22 @@ pub enum Together {
     NameUpTo(String),
 }
 
+impl TryFrom<String> for Together {
+    type Error = &'static str;
+
+    /// `folder`, or a text.
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.as_str() {
+            "" => Err("the text is empty"),
+            "folder" => Ok(Together::Folder),
+            _ => Ok(Together::NameUpTo(text)),
+        }
+    }
+}
+
 impl Together {
     /// What a picture has in common with those that it stays with.
-    fn group(&self, path: &Path) -> String {
+    pub(super) fn group(&self, path: &Path) -> String {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         match self {
             Together::Nothing => path.to_string_lossy().into_owned(),

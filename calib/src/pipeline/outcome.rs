@@ -29,7 +29,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// Mean of the data sets' mAP.
+    /// Mean mAP of the data sets that choose.
     pub fn mean(&self) -> f64 {
         mean(&self.scores)
     }
@@ -82,9 +82,11 @@ impl Outcome {
                 row.seconds
             );
         }
+        let held_out = self.models.iter().flat_map(|row| &row.scores).any(|score| !score.chooses);
         let _ = writeln!(
             text,
-            "\nmAP50-95 / mAP50. Int8 loses {:.4} of the mean{}.",
+            "\nmAP50-95 / mAP50. {}Int8 loses {:.4} of the mean{}.",
+            if held_out { "The mean is that of the pictures held out. " } else { "" },
             self.drop,
             if self.met { "" } else { ", more than max-drop allows" }
         );

@@ -47,8 +47,12 @@ impl<'a, 'b> Steps<'a, 'b> {
             false => table::find(&config.quantize.pictures)?,
         };
         let pictures = table::spread_out(&pictures, config.quantize.limit);
-        let (work, seen) = (Work::new(folder, config.size, &read.val)?, contents(&pictures)?);
-        let data = format!("{} {} {}", config.size, data(&read.train)?, data(&read.val)?);
+        let (work, seen) = (Work::new(folder, config.size, &read)?, contents(&pictures)?);
+        // Where nothing is held out, that says nothing.
+        let sets =
+            [&read.train, &read.held_out, &read.val].into_iter().filter(|set| !set.pictures.is_empty());
+        let data = sets.map(data).collect::<Result<Vec<_>>>()?.join(" ");
+        let data = format!("{} {data}", config.size);
         Ok(Steps { config, work, hands, data, pictures, seen })
     }
 

@@ -7,7 +7,8 @@ use crate::hash::Hash;
 use crate::pytorch::load;
 use crate::runtime::network::files_named;
 use crate::share::cores;
-use crate::train::validation::{Score, Validation, mean, validations};
+use crate::train::data::Data;
+use crate::train::validation::{Score, Validation, mean};
 use crate::write::save::save;
 use ocellus::loader::{LoadOptions, Model};
 use std::path::{Path, PathBuf};
@@ -43,12 +44,8 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub fn new(folder: &Path, size: usize, val: &TrainingSet) -> Result<Self> {
-        let validations = validations(val);
-        match validations.is_empty() {
-            true => Err(Error::Usage("the data have no pictures to measure on".to_owned())),
-            false => Ok(Work { folder: folder.to_owned(), size, validations }),
-        }
+    pub fn new(folder: &Path, size: usize, data: &Data) -> Result<Self> {
+        Ok(Work { folder: folder.to_owned(), size, validations: data.validations()? })
     }
 
     /// What was made by the step `name` from `from`, if it was; else its folder and key.

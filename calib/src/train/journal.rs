@@ -120,7 +120,7 @@ mod tests {
         let about = || ("a run".to_owned(), 5);
         let mut journal = Journal::new(path.clone(), about(), &["a,b"]);
         for number in 1..=3 {
-            let scores = vec![Score { name: "a,b".into(), map: 0.25, map50: 0.5 }];
+            let scores = vec![Score { name: "a,b".into(), map: 0.25, map50: 0.5, chooses: true }];
             let losses = Losses { boxes: 1.0, objectness: 2.0, classes: 3.0, features: 0.0 };
             let epoch = Epoch { number, losses, rate: 0.01, scores, best: true };
             journal.add(&epoch, Duration::from_millis(1500)).unwrap();

@@ -14,6 +14,7 @@
 pub mod adamw;
 mod begin;
 pub mod checkpoint;
+pub mod data;
 pub mod executor;
 pub mod export;
 pub mod features;

@@ -4,6 +4,7 @@
 //! weights of the best epoch and of the last one; and `log.csv`, a row for each epoch, which `curves.html` draws.
 
 use super::checkpoint::{self, Checkpoint};
+use super::data::Data;
 use super::export;
 use super::journal::Journal;
 use super::loss::{Gains, Losses};
@@ -13,9 +14,8 @@ use super::state::State;
 use super::student::Student;
 use super::teacher::Lesson;
 use super::trainer::{Epoch, Trainer};
-use super::validation::{Score, validations};
+use super::validation::Score;
 use crate::augment::Augment;
-use crate::dataset::description::Description;
 use crate::dataset::training::TrainingSet;
 use crate::error::{Error, Result};
 use crate::loader::{self, Loader};
@@ -77,9 +77,7 @@ impl Plan {
     /// # Errors
     /// They are faulty; the error names file and line.
     pub fn read(&self) -> Result<Data> {
-        let description = Description::open(&self.data, self.root.as_deref())?;
-        let (train, val) = (description.read_train()?, description.read_val()?);
-        Ok(Data { train: train.accept(self.skip_bad)?, val: val.accept(self.skip_bad)? })
+        Data::read(&self.data, self.root.as_deref(), self.skip_bad)
     }
 
     /// What makes the batches that are trained on.
@@ -96,14 +94,6 @@ impl Plan {
         };
         Loader::new(train, options)
     }
-}
-
-/// Pictures to train on, and others to measure on.
-pub struct Data {
-    /// To train on.
-    pub train: TrainingSet,
-    /// To measure on.
-    pub val: TrainingSet,
 }
 
 /// A run.
@@ -183,10 +173,7 @@ impl Run {
         let own = Gains::of(plan.size, names.len());
         let hints = plan.lesson.as_ref().map_or(own.hints, |lesson| lesson.weight);
         let gains = Gains { hints, objectness: plan.objectness.unwrap_or(own.objectness), ..own };
-        let validations = validations(&data.val);
-        if validations.is_empty() {
-            return Err(Error::Usage("the data have no pictures to measure on".to_owned()));
-        }
+        let validations = data.validations()?;
         let loader = plan.loader(data.train)?;
         let Plan { optimizer, epochs, batch, rate, .. } = plan;
         let schedule = Schedule { optimizer, epochs, steps: loader.batches(), batch, rate };

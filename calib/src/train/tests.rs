@@ -1,6 +1,7 @@
 //! Whole runs on few pictures.
 
 use super::checkpoint::{self, Checkpoint};
+use super::data::Data;
 use super::executor::Pass;
 use super::features::Taps;
 use super::imitation::Kind;
@@ -8,7 +9,7 @@ use super::kernels::Extent;
 use super::loss::Gains;
 use super::network::{Kind as ParameterKind, Network, Running};
 use super::repopt;
-use super::run::{Data, Plan, Run};
+use super::run::{Plan, Run};
 use super::schedule::{Optimizer, Schedule};
 use super::source::{self, Architecture, default_anchors};
 use super::state::State;
@@ -88,7 +89,7 @@ fn trainer_of(
         Augment { mosaic: 0.0, scale: 0.0, translate: 0.0, hsv: [0.0; 3], flip: 0.0, ..Augment::default() };
     let options =
         Options { size, batch: 8, augment: Some(still.clone()), seed: 1, threads: 1, ..Options::default() };
-    let validations = validations(&set);
+    let validations = validations(&set, true);
     let names = set.classes.clone();
     let loader = Loader::new(set, options).unwrap();
     let trainer = Trainer {
@@ -264,9 +265,9 @@ pub(super) struct Grey {
 impl Grey {
     pub fn new(name: &str, count: usize) -> Self {
         let folder = std::env::temp_dir().join(format!("calib-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::create_dir_all(folder.join("grey")).unwrap();
         let picture = |at: usize| {
-            let path = folder.join(format!("{at}.png"));
+            let path = folder.join(format!("grey/{at}.png"));
             image::RgbImage::from_pixel(80, 60, image::Rgb([90; 3])).save(&path).unwrap();
             let left = 4.0 * at as f32;
             let boxes = vec![Labelled { class: Some(0), corners: [left, 10.0, left + 24.0, 50.0] }];
@@ -276,6 +277,22 @@ impl Grey {
         let origin = Origin { name: "grey".into(), known: vec![true; 2], repeat: 1 };
         let classes = vec!["person".into(), "vehicle".into()];
         Grey { set: TrainingSet { classes, origins: vec![origin], pictures }, folder }
+    }
+
+    /// A description of them, to train and to measure on, with a line of the caller's.
+    pub fn description(&self, line: &str) -> PathBuf {
+        for at in 0..self.set.pictures.len() {
+            std::fs::write(self.folder.join(format!("grey/{at}.txt")), "0 0.5 0.5 0.3 0.5\n").unwrap();
+        }
+        let part = |kind: &str, name: &str| {
+            format!(
+                "[[{kind}]]\nname = '{name}'\nannotations = 'grey'\nnames = ['person', 'vehicle']\nformat = 'yolo'\n"
+            )
+        };
+        let text = format!("classes = ['person', 'vehicle']\n{line}\n");
+        let path = self.folder.join("data.toml");
+        std::fs::write(&path, text + &part("train", "grey") + &part("val", "seen")).unwrap();
+        path
     }
 }
 
@@ -335,7 +352,7 @@ fn features_help_to_train_and_are_not_kept() {
     let made = Made::new("features", SIZE);
     let layer = made.layer();
     let taps = Taps { student: layer.clone(), teacher: layer, kind: Kind::Channelwise, weight: 0.5 };
-    let data = || Data { train: set.clone(), val: set.clone() };
+    let data = || Data { train: set.clone(), held_out: TrainingSet::default(), val: set.clone() };
     let folder = std::env::temp_dir().join(format!("calib-features-{}", std::process::id()));
     let lesson = Lesson { model: made.0.clone(), map: Vec::new(), weight: 0.0, taps: Some(taps) };
     let plan = made.plan(SIZE, Some(lesson));

@@ -67,7 +67,7 @@ pub struct Epoch {
 }
 
 impl Epoch {
-    /// The mean over the data sets of mAP50-95.
+    /// The mean mAP50-95 over the data sets that choose.
     pub fn worth(&self) -> f64 {
         mean(&self.scores)
     }

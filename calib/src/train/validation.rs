@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Validation {
     /// What the description calls it.
     pub name: String,
+    /// Whether the best epoch is chosen by it.
+    pub chooses: bool,
     dataset: Dataset,
 }
 
@@ -24,15 +26,23 @@ pub struct Score {
     pub map: f64,
     /// mAP at IoU 0.50.
     pub map50: f64,
+    /// Whether the best epoch is chosen by it.
+    #[serde(default = "yes")]
+    pub chooses: bool,
 }
 
-/// The mean of the data sets' mAP; 0 where there are none.
+fn yes() -> bool {
+    true
+}
+
+/// What a network is worth: the mean mAP of the data sets that choose; 0 where there are none.
 pub fn mean(scores: &[Score]) -> f64 {
-    scores.iter().map(|score| score.map).sum::<f64>() / scores.len().max(1) as f64
+    let maps: Vec<f64> = scores.iter().filter(|score| score.chooses).map(|score| score.map).collect();
+    maps.iter().sum::<f64>() / maps.len().max(1) as f64
 }
 
-/// One for each data set. Only the classes that it labels are measured on it.
-pub fn validations(set: &TrainingSet) -> Vec<Validation> {
+/// One for each data set. Only the classes that it labels are measured on it. `chooses`: whether they choose the best epoch.
+pub fn validations(set: &TrainingSet, chooses: bool) -> Vec<Validation> {
     let of_origin = |(origin, about): (u32, &crate::dataset::training::Origin)| {
         let categories: Vec<Category> = (0..)
             .zip(&set.classes)
@@ -61,7 +71,7 @@ pub fn validations(set: &TrainingSet) -> Vec<Validation> {
                 }
             }
         }
-        Validation { name: about.name.clone(), dataset }
+        Validation { name: about.name.clone(), chooses, dataset }
     };
     (0..).zip(&set.origins).map(of_origin).filter(|made| !made.dataset.images.is_empty()).collect()
 }
@@ -79,6 +89,22 @@ impl Validation {
     pub fn score(&self, model: &Model, threads: usize, progress: impl Fn() + Sync) -> Result<Score> {
         let verdict = Judge::new(&self.dataset, &[], model, threads)?.judge(model, progress)?;
         let map50 = verdict.map.summary.map50.unwrap_or(0.0);
-        Ok(Score { name: self.name.clone(), map: verdict.value(), map50 })
+        Ok(Score { name: self.name.clone(), map: verdict.value(), map50, chooses: self.chooses })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_that_choose_say_what_a_network_is_worth() {
+        let score = |map, chooses| Score { name: String::new(), map, map50: 0.0, chooses };
+        assert_eq!(mean(&[score(0.5, true), score(0.25, true)]), 0.375);
+        assert_eq!(mean(&[score(0.5, false), score(0.25, true)]), 0.25);
+        assert_eq!(mean(&[]), 0.0);
+        // As it was written before some could choose.
+        let old: Score = serde_json::from_str(r#"{"name": "street", "map": 0.5, "map50": 0.7}"#).unwrap();
+        assert!(old.chooses);
     }
 }

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 pub(super) const EXAMPLES: &str = "\
 A description joins data sets under the classes of a model:
   classes = [\"person\", \"vehicle\"]
+  hold-out = { share = 0.05 }           # of each [[train]], to choose the best epoch by: see calib train --help
 
   [[train]]                             # any number of these, and of [[val]]
   name = \"street\"                       # in tables and messages

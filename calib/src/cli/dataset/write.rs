@@ -83,12 +83,9 @@ pub(super) fn split(args: &SplitArgs, out: &mut dyn Write) -> Result<()> {
     check_new(&args.output)?;
     let whole = args.data.whole()?;
     let format = args.to.map_or_else(|| args.data.format(), Ok)?;
-    let together = match args.together.as_deref() {
-        None => Together::Nothing,
-        Some("folder") => Together::Folder,
-        Some("") => return Err(Error::Usage("--together: the text is empty".to_owned())),
-        Some(text) => Together::NameUpTo(text.to_owned()),
-    };
+    let wrong = |what| Error::Usage(format!("--together: {what}"));
+    let together = args.together.clone().map(Together::try_from).transpose().map_err(wrong)?;
+    let together = together.unwrap_or_default();
     let (sides, groups) = split::split(&whole, args.share, &together, args.seed);
     if sides.iter().any(Vec::is_empty) {
         let what =
