@@ -14,10 +14,10 @@ Examples:
     calib quantize m.onnx train2017 --limit 300 --size 320 --per-tensor -o m8.onnx
     calib qat m8.onnx --teacher m.onnx --data data.toml --size 320 -o run
 
-The model is one that `calib quantize` has written. Its grids stay, and weights and biases are trained behind them: forward
-everything is rounded to the codes that the runtime has, backward as if it were not (straight through). data.toml and the
-folder are as for `calib train`; last.onnx and best.onnx are int8 models again, and what is measured after each epoch is
-what the runtime computes. Its classes have to be those of the data.";
+The model is one that `calib quantize` has written. Its grids stay, or their scales are learned, too (--learn-scales), and
+weights and biases are trained behind them: forward everything is rounded to the codes that the runtime has, backward as if it
+were not (straight through). data.toml and the folder are as for `calib train`; last.onnx and best.onnx are int8 models again,
+and what is measured after each epoch is what the runtime computes. Its classes have to be those of the data.";
 
 /// A short run of small steps.
 const DEFAULTS: Defaults = Defaults { epochs: 10, optimizer: Optimizer::AdamW, rate: Some(1e-4) };
@@ -34,6 +34,10 @@ pub struct QatArgs {
     /// How much what the teacher sees counts, in parts of a label.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, conflicts_with = "resume")]
     pub weight: f64,
+    /// Learn the scales of the codes, too, those of weights and of what goes from layer to layer (LSQ); zero points and the
+    /// number of codes stay.
+    #[arg(long, conflicts_with = "resume")]
+    pub learn_scales: bool,
     /// The run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -48,7 +52,13 @@ pub(super) fn run(args: &QatArgs, out: &mut dyn Write) -> Result<()> {
     let model = args.model.as_deref().unwrap_or_else(|| "".as_ref()).to_string_lossy();
     let mut run = train::open(
         &args.run,
-        Subject { model: &model, multiples: [None; 2], weights: None, lesson },
+        Subject {
+            model: &model,
+            multiples: [None; 2],
+            weights: None,
+            lesson,
+            learn_scales: args.learn_scales,
+        },
         &DEFAULTS,
     )?;
     if !run.is_int8() {

@@ -132,6 +132,7 @@ pub(super) struct Subject<'a> {
     pub multiples: [Option<f64>; 2],
     pub weights: Option<&'a Path>,
     pub lesson: Option<Lesson>,
+    pub learn_scales: bool,
 }
 
 /// `calib train`.
@@ -148,7 +149,7 @@ pub(super) fn planned(args: &TrainArgs, lesson: Option<Lesson>) -> Result<Plan> 
 
 fn subject(args: &TrainArgs, lesson: Option<Lesson>) -> Subject<'_> {
     let multiples = [args.depth_multiple, args.width_multiple];
-    Subject { model: &args.model, multiples, weights: args.weights.as_deref(), lesson }
+    Subject { model: &args.model, multiples, weights: args.weights.as_deref(), lesson, learn_scales: false }
 }
 
 /// A run begun, or gone on with.
@@ -233,6 +234,7 @@ fn plan(args: &RunArgs, data: &Path, subject: Subject, defaults: &Defaults) -> R
         patience: args.patience,
         augment: Augment::default(),
         lesson: subject.lesson,
+        learn_scales: subject.learn_scales,
     })
 }
 

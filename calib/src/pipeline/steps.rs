@@ -230,5 +230,6 @@ fn plan(config: &Config, training: &Training, lesson: Option<Lesson>) -> Plan {
         patience: 0,
         augment: Augment::default(),
         lesson,
+        learn_scales: false,
     }
 }

@@ -189,7 +189,11 @@ impl Run<'_> {
             Op::FakeQuant(quant) => {
                 let zero = f32::from(quant.zero_point);
                 let bounds = [f32::from(i8::MIN) - zero, f32::from(i8::MAX) - zero];
-                Self::made(Arc::new(Codes { input, scales: vec![quant.scale], bounds }), &[&x])
+                let codes = Codes { input, scales: vec![quant.scale], bounds };
+                match self.network.factors[at] {
+                    Some(factors) => Self::made(Arc::new(codes), &[&x, &self.parameters[factors]]),
+                    None => Self::made(Arc::new(codes), &[&x]),
+                }
             }
             Op::Unary(function) => Self::act((x, input), Some(*function)),
             Op::Binary { activation, .. } => {
@@ -226,8 +230,12 @@ impl Run<'_> {
             Some(grid) => {
                 let input = Extent { channels: parameter.dims()[0], images: 1, rows: 1, columns: 1 };
                 let bound = f32::from(grid.code_max);
-                let codes = Codes { input, scales: grid.scales.clone(), bounds: [-bound, bound] };
-                Self::made(kernel, &[x, &apply(Arc::new(codes), &[parameter])])
+                let codes = Arc::new(Codes { input, scales: grid.scales.clone(), bounds: [-bound, bound] });
+                let rounded = match grid.factors {
+                    Some(factors) => apply(codes, &[parameter, &self.parameters[factors]]),
+                    None => apply(codes, &[parameter]),
+                };
+                Self::made(kernel, &[x, &rounded])
             }
         }
     }

@@ -1,13 +1,14 @@
 //! Trained numbers back in their graph, with batch normalization folded into the convolutions.
 
 use super::executor::EPSILON;
+use super::kernels::learned;
 use super::loss::Anchors;
 use super::network::{After, Network, WeightGrid, Weights};
 use crate::anchors;
 use crate::convert::names_entry;
 use crate::error::Result;
 use crate::quantize::{Layer8, Recipe};
-use ocellus::graph::Graph;
+use ocellus::graph::{Graph, Op};
 use ocellus::loader::Model;
 use ocellus::tensor::{Data, Tensor};
 
@@ -38,22 +39,28 @@ pub fn graph(network: &Network, weights: &Weights) -> Result<Graph> {
         let shape = network.graph.shape(node.inputs[1]).clone();
         let data = match layer.grid {
             None => Data::F32(values),
-            Some(grid) => codes(&values, &network.grids[grid]),
+            Some(grid) => codes(&values, &network.grids[grid], network.grids[grid].scales(weights)),
         };
-        let weights = Tensor::new(shape, data).expect("as many numbers as the shape has");
-        recipe.layers.insert(at, Layer8 { weights, bias });
+        let tensor = Tensor::new(shape, data).expect("as many numbers as the shape has");
+        recipe.layers.insert(at, Layer8 { weights: tensor, bias });
     }
-    Ok(recipe.apply(&network.graph)?)
+    let mut graph = network.graph.clone();
+    for (node, factor) in graph.nodes.iter_mut().zip(&network.factors) {
+        if let (Op::FakeQuant(quant), Some(factor)) = (&mut node.op, factor) {
+            quant.scale = learned(quant.scale, weights.parameters[*factor].values[0]);
+        }
+    }
+    Ok(recipe.apply(&graph)?)
 }
 
 /// Weights as the codes that training has rounded them to.
-fn codes(values: &[f32], grid: &WeightGrid) -> Data {
+fn codes(values: &[f32], grid: &WeightGrid, scales: Vec<f32>) -> Data {
     let bound = f32::from(grid.code_max);
-    let row = (values.len() / grid.scales.len().max(1)).max(1);
-    let rows = values.chunks(row).zip(&grid.scales);
+    let row = (values.len() / scales.len().max(1)).max(1);
+    let rows = values.chunks(row).zip(&scales);
     let code = |x: &f32, scale: f32| (x / scale).clamp(-bound, bound).round_ties_even() as i8;
     let codes = rows.flat_map(|(row, &scale)| row.iter().map(move |x| code(x, scale)));
-    Data::Q8 { codes: codes.collect(), scales: grid.scales.clone() }
+    Data::Q8 { codes: codes.collect(), scales }
 }
 
 /// The network with what a detector needs beside it.

@@ -1,8 +1,10 @@
 //! What is trained: the graph, and the numbers that belong to its layers.
 
+use super::kernels::learned;
 use crate::error::{Error, Result};
 use ocellus::graph::{Graph, Node, Op, PoolKind, ReduceKind, ResizeMode, Unary};
 use ocellus::tensor::Data;
+use std::collections::BTreeMap;
 
 /// What a parameter is, by how it is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +82,17 @@ pub struct WeightGrid {
     pub scales: Vec<f32>,
     /// The largest code: 127, or less where weights have fewer bits.
     pub code_max: i8,
+    /// If the scales are learned, the logarithms of their factors: a place in [`Weights::parameters`].
+    pub factors: Option<usize>,
+}
+
+impl WeightGrid {
+    /// The scales after what was learned.
+    pub fn scales(&self, weights: &Weights) -> Vec<f32> {
+        let factors = self.factors.map(|at| &weights.parameters[at].values);
+        let factor = |i: usize| factors.map_or(0.0, |factors| factors[i]);
+        self.scales.iter().enumerate().map(|(i, &scale)| learned(scale, factor(i))).collect()
+    }
 }
 
 /// A network to be trained.
@@ -91,6 +104,9 @@ pub struct Network {
     pub layers: Vec<Option<Layer>>,
     /// Grids of int8 weights.
     pub grids: Vec<WeightGrid>,
+    /// Of each node that rounds a tensor to codes whose scale is learned, the logarithm of its factor: a place in
+    /// [`Weights::parameters`].
+    pub factors: Vec<Option<usize>>,
 }
 
 /// What is put behind convolutions.
@@ -137,7 +153,29 @@ impl Network {
         if weights.parameters.is_empty() {
             return Err(Error::Runtime(ocellus::Error::bad_model("the network has no convolution to train")));
         }
-        Ok((Network { graph, layers, grids }, weights))
+        let factors = vec![None; graph.nodes.len()];
+        Ok((Network { graph, layers, grids, factors }, weights))
+    }
+
+    /// Has the scales of codes be learned, too, of weights and of what goes from layer to layer. They begin as they are; equal
+    /// grids stay equal, since what only moves codes (a shuffle, the maximum of a window) can do so between equal ones alone.
+    pub fn learn_scales(&mut self, weights: &mut Weights) {
+        let parameters = &mut weights.parameters;
+        let mut add = |node: &Node, what: &str, count| {
+            let name = format!("{}.{what}", node.name);
+            parameters.push(Parameter { name, kind: Kind::Scale, values: vec![0.0; count] });
+            Some(parameters.len() - 1)
+        };
+        let mut seen = BTreeMap::new();
+        for (at, node) in self.graph.nodes.iter().enumerate() {
+            if let Some(grid) = self.layers[at].and_then(|layer| layer.grid) {
+                let grid = &mut self.grids[grid];
+                grid.factors = add(node, "weight scales", grid.scales.len());
+            } else if let Op::FakeQuant(quant) = node.op {
+                let grid = (quant.scale.to_bits(), quant.zero_point);
+                self.factors[at] = *seen.entry(grid).or_insert_with(|| add(node, "scale", 1));
+            }
+        }
     }
 }
 
@@ -156,7 +194,7 @@ fn add_layer(
     let grid = match tensor(1)?.data() {
         Data::Q8 { codes, scales } => {
             let code_max = codes.iter().map(|code| code.saturating_abs()).max().unwrap_or(0).max(1);
-            grids.push(WeightGrid { scales: scales.clone(), code_max });
+            grids.push(WeightGrid { scales: scales.clone(), code_max, factors: None });
             Some(grids.len() - 1)
         }
         _ => None,

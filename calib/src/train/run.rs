@@ -69,6 +69,9 @@ pub struct Plan {
     pub augment: Augment,
     /// Who teaches.
     pub lesson: Option<Lesson>,
+    /// Whether the scales of an int8 model's codes are learned, too.
+    #[serde(default)]
+    pub learn_scales: bool,
 }
 
 impl Plan {

@@ -20,14 +20,19 @@ pub enum Source {
     /// A built-in one, with random weights.
     New(Architecture),
     /// A detector in a file, float or int8, with its weights.
-    File(PathBuf),
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Whether the scales of its codes are learned, too.
+        learn_scales: bool,
+    },
 }
 
 impl Source {
     /// What `model` names: a built-in network, else a file.
     pub fn of(model: &str, multiples: [Option<f64>; 2], classes: usize, seed: u64) -> Self {
         match zoo::find(model).is_none() && Path::new(model).extension().is_some() {
-            true => Source::File(PathBuf::from(model)),
+            true => Source::File { path: PathBuf::from(model), learn_scales: false },
             false => Source::New(Architecture { name: model.to_owned(), multiples, classes, seed }),
         }
     }
@@ -42,16 +47,19 @@ impl Source {
                 let (network, weights) = architecture.network(size)?;
                 (network, weights, None)
             }
-            Source::File(path) if is_checkpoint(path) => {
+            Source::File { path, .. } if is_checkpoint(path) => {
                 let checkpoint = Checkpoint::open(path)?;
                 let (network, mut weights) = begun(&checkpoint.network, size, names.len(), 0)?;
                 take_over(&network, &mut weights, &checkpoint.layers);
                 (network, weights, Some(checkpoint.anchors))
             }
-            Source::File(path) => {
+            Source::File { path, learn_scales } => {
                 let model = load(path, &LoadOptions { size: Some([size; 2]) })?;
                 let anchors = check(path, &model, names)?;
-                let (network, weights) = Network::trained(simple(&model.graph)?)?;
+                let (mut network, mut weights) = Network::trained(simple(&model.graph)?)?;
+                if *learn_scales {
+                    network.learn_scales(&mut weights);
+                }
                 (network, weights, Some(anchors.map(|anchors| anchors.levels().to_vec())))
             }
         };

@@ -36,7 +36,10 @@ impl Student {
     /// # Errors
     /// A model cannot be opened, or the two do not fit each other or the classes.
     pub fn of(plan: &Plan, names: &[String]) -> Result<Self> {
-        let source = Source::of(&plan.model, plan.multiples, names.len(), plan.seed);
+        let mut source = Source::of(&plan.model, plan.multiples, names.len(), plan.seed);
+        if let Source::File { learn_scales, .. } = &mut source {
+            *learn_scales = plan.learn_scales;
+        }
         let (plain, mut weights, anchors) = source.network(plan.size, names)?;
         let blocks = repopt::blocks(plan.optimizer, &plain, &plan.model)?;
         if let Source::New(_) = source {
@@ -70,7 +73,7 @@ fn with_features(
     let graph = features.adapt(&plain.graph, seed)?;
     let (network, new) = match source {
         Source::New(_) => Network::new(graph)?,
-        Source::File(_) => Network::trained(graph)?,
+        Source::File { .. } => Network::trained(graph)?,
     };
     let known = weights.parameters.len();
     weights.parameters.extend(new.parameters.into_iter().skip(known));

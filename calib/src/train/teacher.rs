@@ -83,7 +83,7 @@ impl Teacher {
         }
         let anchors: Vec<Anchors> = self.scales.iter().map(|(_, anchors)| anchors.clone()).collect();
         match source {
-            Source::File(_) if own != anchors => {
+            Source::File { .. } if own != anchors => {
                 Err(Error::Unmet("the student's anchors are not those of the teacher".to_owned()))
             }
             _ => Ok(anchors),

@@ -171,13 +171,20 @@ fn the_engine_computes_what_was_trained() {
 #[test]
 fn the_engine_computes_what_was_trained_with_codes() {
     const SIZE: usize = 128;
-    for name in ["v5lite-e", "yolov5n"] {
+    for (name, learned) in [("v5lite-e", false), ("v5lite-e", true), ("yolov5n", false)] {
         let float = Architecture { name: name.into(), multiples: [None; 2], classes: 2, seed: 3 }
             .graph(SIZE)
             .unwrap();
         let int8 = ocellus::zoo::quantized(&crate::quantize::simple(&float).unwrap(), 5).unwrap();
-        let (network, weights) = Network::trained(int8).unwrap();
+        let (mut network, mut weights) = Network::trained(int8).unwrap();
         assert!(!network.grids.is_empty() && weights.running.is_empty());
+        if learned {
+            let known = weights.parameters.len();
+            network.learn_scales(&mut weights);
+            for (at, factors) in weights.parameters.iter_mut().skip(known).enumerate() {
+                factors.values.fill([-0.07, 0.0, 0.04][at % 3]);
+            }
+        }
         let picture = noise(SIZE, 1);
         let maps = Pass::new(&network, &weights, &picture).maps();
         let graph = super::export::graph(&network, &weights).unwrap();
@@ -245,6 +252,7 @@ impl Made {
             patience: 0,
             augment: Augment::default(),
             lesson,
+            learn_scales: false,
         }
     }
 }
@@ -433,7 +441,7 @@ fn centres_of_blocks_move_twice_as_far() {
 fn repopt_goes_on_and_refuses_other_networks() {
     const SIZE: usize = 64;
     let Some(set) = few_pictures(8, 3) else { return };
-    let data = || Data { train: set.clone(), val: set.clone() };
+    let data = || Data { train: set.clone(), val: set.clone(), held_out: TrainingSet::default() };
     let folder =
         |name: &str| std::env::temp_dir().join(format!("calib-repopt-{name}-{}", std::process::id()));
     let plan = |model: &str, optimizer| Plan {
@@ -452,6 +460,7 @@ fn repopt_goes_on_and_refuses_other_networks() {
         patience: 0,
         augment: Augment::default(),
         lesson: None,
+        learn_scales: false,
     };
     let [whole, parts, other] = ["whole", "parts", "other"].map(folder);
     let end = |folder: &Path| std::fs::read(folder.join("last.safetensors")).unwrap();

@@ -1,14 +1,18 @@
 //! Numbers rounded to the codes of a grid, with the straight-through gradient: what the int8 network will compute with.
 
 use super::buffers::buffer;
-use super::lanes::vectorized;
+use super::lanes::{sum, vectorized};
 use super::{Extent, Kernel};
 use rayon::prelude::*;
 
 /// Each number becomes the nearest of `scale · code`, `code` being an integer in `low..=high`.
 ///
-/// Its gradient is that of a number which was not rounded; what lies beyond the ends gets none (Jacob et al.,
-/// "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2018).
+/// Inputs: the numbers and, if scales are learned, the logarithm of a factor for each of them.
+///
+/// The gradient is that of numbers which were not rounded; what lies beyond the ends gets none (Jacob et al.,
+/// "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2018). A scale gets
+/// `code − x/scale` from what is rounded and `code` from what lies beyond, over the root of how many they are times the highest
+/// code (Esser et al., "Learned Step Size Quantization", 2020).
 #[derive(Debug)]
 pub struct Codes {
     /// Extents of the input.
@@ -19,8 +23,16 @@ pub struct Codes {
     pub bounds: [f32; 2],
 }
 
+/// A scale whose factor has the logarithm `by`.
+pub fn learned(scale: f32, by: f32) -> f32 {
+    scale * by.exp()
+}
+
 /// 1.5 · 2²³: adding it rounds to an integer, ties to even, and subtracting it is exact.
 const ROUND: f32 = 12_582_912.0;
+
+/// Numbers of a gradient that are computed before they are added up.
+const PART: usize = 256;
 
 vectorized! {
     fn round_row<'a>(_simd; x: &'a [f32], out: &'a mut [f32], scale: f32, bounds: [f32; 2]) -> () {
@@ -28,6 +40,22 @@ vectorized! {
             let code = (x / scale).max(bounds[0]).min(bounds[1]);
             *out = ((code + ROUND) - ROUND) * scale;
         }
+    }
+
+    /// What a row adds to the gradient of the logarithm of its scale.
+    fn row_gradient<'a>(simd; x: &'a [f32], grad: &'a [f32], scale: f32, bounds: [f32; 2]) -> f32 {
+        let mut all = 0.0;
+        for (x, grad) in x.chunks(PART).zip(grad.chunks(PART)) {
+            let mut part = [0.0; PART];
+            for ((part, x), grad) in part.iter_mut().zip(x).zip(grad) {
+                let place = x / scale;
+                let code = (place.max(bounds[0]).min(bounds[1]) + ROUND) - ROUND;
+                let inside = (place >= bounds[0] - 0.5) & (place <= bounds[1] + 0.5);
+                *part = grad * (code - if inside { place } else { 0.0 });
+            }
+            all += sum(simd, &part);
+        }
+        all * scale
     }
 
     fn pass_row<'a>(_simd; x: &'a [f32], grad: &'a mut [f32], scale: f32, bounds: [f32; 2]) -> () {
@@ -44,12 +72,32 @@ impl Codes {
         (self.input.elements() / self.scales.len().max(1)).max(1)
     }
 
-    /// Pieces of rows that threads share, each with its scale.
-    fn pieces(&self) -> (usize, impl Fn(usize) -> f32 + Sync + '_) {
+    /// Numbers of a piece of a row, which threads share.
+    fn piece(&self) -> usize {
         // A tensor of one scale is shared as well; rows of weights are short.
-        let (row, channel) = (self.row(), self.input.channel().max(1));
-        let piece = if self.scales.len() == 1 { channel } else { row };
-        (piece, move |i: usize| if self.scales.len() == 1 { self.scales[0] } else { self.scales[i] })
+        if self.scales.len() == 1 { self.input.channel().max(1) } else { self.row() }
+    }
+
+    /// The scales as they are after what was learned.
+    fn scales(&self, inputs: &[&[f32]]) -> Vec<f32> {
+        match inputs.get(1) {
+            Some(factors) => {
+                self.scales.iter().zip(*factors).map(|(&scale, &by)| learned(scale, by)).collect()
+            }
+            None => self.scales.clone(),
+        }
+    }
+
+    /// Gradients of the logarithms of the scales.
+    fn scale_gradients(&self, x: &[f32], grad: &[f32], scales: &[f32]) -> Vec<f32> {
+        let piece = self.piece();
+        let pieces = x.par_chunks(piece).zip(grad.par_chunks(piece)).enumerate();
+        let gradient = |(i, (x, grad))| row_gradient(x, grad, scales[i % scales.len()], self.bounds);
+        let gradients: Vec<f32> = pieces.map(gradient).collect();
+        let damping = 1.0 / (self.row() as f32 * self.bounds[1].max(1.0)).sqrt();
+        // All pieces of a tensor of one scale, or one for each row.
+        let each = gradients.len().div_ceil(scales.len());
+        gradients.chunks(each).map(|row| damping * row.iter().sum::<f32>()).collect()
     }
 }
 
@@ -60,18 +108,19 @@ impl Kernel for Codes {
 
     fn forward(&self, inputs: &[&[f32]]) -> Vec<f32> {
         let mut out = buffer(inputs[0].len());
-        let (piece, scale) = self.pieces();
+        let (piece, scales) = (self.piece(), self.scales(inputs));
         let pieces = out.par_chunks_mut(piece).zip(inputs[0].par_chunks(piece)).enumerate();
-        pieces.for_each(|(i, (out, x))| round_row(x, out, scale(i), self.bounds));
+        pieces.for_each(|(i, (out, x))| round_row(x, out, scales[i % scales.len()], self.bounds));
         out
     }
 
     fn backward(&self, inputs: &[&[f32]], grad: &[f32], _: &[bool]) -> Vec<Option<Vec<f32>>> {
         let mut dx = grad.to_vec();
-        let (piece, scale) = self.pieces();
+        let (piece, scales) = (self.piece(), self.scales(inputs));
         let pieces = dx.par_chunks_mut(piece).zip(inputs[0].par_chunks(piece)).enumerate();
-        pieces.for_each(|(i, (dx, x))| pass_row(x, dx, scale(i), self.bounds));
-        vec![Some(dx)]
+        pieces.for_each(|(i, (dx, x))| pass_row(x, dx, scales[i % scales.len()], self.bounds));
+        let factors = inputs.get(1).map(|_| self.scale_gradients(inputs[0], grad, &scales));
+        [Some(dx), factors].into_iter().take(inputs.len()).collect()
     }
 }
 
@@ -98,6 +147,23 @@ mod tests {
             let outside = *x < low - 0.4 * quant.scale || *x > high + 0.4 * quant.scale;
             assert!(grad == 1.5 && inside || grad == 0.0 && outside, "{x} {grad}");
         }
+    }
+
+    /// By hand, with steps of 2 · e^0 and .1 · e^(ln 5) = .5: places 1.3, −.4, 9 (beyond 3) have codes 1, 0, 3; places .5 (a
+    /// tie, to 0), 2.6, −4 (beyond) have 0, 3, −3. So the sums are 2·(1·(1 − 1.3) + 1·(0 + .4) + 1·3) = 6.2 and
+    /// .5·(1·(0 − .5) + 2·(3 − 2.6) + 1·(−3)) = −1.35, over √(3 · 3) = 3.
+    #[test]
+    fn scales_learn_as_learned_step_sizes_do() {
+        let input = Extent { channels: 6, images: 1, rows: 1, columns: 1 };
+        let kernel = Codes { input, scales: vec![2.0, 0.1], bounds: [-3.0, 3.0] };
+        let inputs: [&[f32]; 2] = [&[2.6, -0.8, 18.0, 0.25, 1.3, -2.0], &[0.0, 5f32.ln()]];
+        let close = |ours: &[f32], expected: &[f32]| {
+            assert!(ours.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{ours:?} {expected:?}");
+        };
+        close(&kernel.forward(&inputs), &[2.0, 0.0, 6.0, 0.0, 1.5, -1.5]);
+        let gradients = kernel.backward(&inputs, &[1.0, 1.0, 1.0, 1.0, 2.0, 1.0], &[true; 2]);
+        close(gradients[0].as_ref().unwrap(), &[1.0, 1.0, 0.0, 1.0, 2.0, 0.0]);
+        close(gradients[1].as_ref().unwrap(), &[6.2 / 3.0, -0.45]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod window;
 pub(in crate::train) use activation::known;
 pub use blend::{Gate, Mean, Sum};
 pub(in crate::train) use buffers::recycle;
-pub use codes::Codes;
+pub use codes::{Codes, learned};
 pub use dense::Dense;
 pub use depthwise::Depthwise;
 pub use norm::{BiasAct, NormAct, Statistics};
