@@ -10,14 +10,16 @@ use rayon::prelude::*;
 /// Maximum of each window; input: `x [C,N,H,W]`. Of equal maxima the first gets the gradient.
 #[derive(Debug)]
 pub struct MaxPool {
+    input: Extent,
+    /// Of one channel of one image: that stays in the cache from tap to tap.
     layout: Layout,
-    channels: usize,
 }
 
 impl MaxPool {
     /// A pooling of tensors of extents `input`.
     pub fn new(input: Extent, window: &WindowAttrs) -> Self {
-        MaxPool { layout: Layout::new(input, window), channels: input.channels }
+        let one = Extent { images: 1, ..input };
+        MaxPool { input, layout: Layout::new(one, window) }
     }
 
     /// The maximum at each position.
@@ -50,14 +52,15 @@ vectorized! {
 
 impl Kernel for MaxPool {
     fn output(&self) -> Extent {
-        Extent { channels: self.channels, ..self.layout.output() }
+        let Extent { channels, images, .. } = self.input;
+        Extent { channels, images, ..self.layout.output() }
     }
 
     fn forward(&self, inputs: &[&[f32]]) -> Vec<f32> {
-        let (before, after) = (inputs[0].len() / self.channels, self.output().channel());
+        let (before, after) = (self.input.plane(), self.output().plane());
         let mut out = buffer(self.output().elements());
-        let channels = out.par_chunks_mut(after).zip(inputs[0].par_chunks(before));
-        channels.for_each_init(Default::default, |(packed, made): &mut (Vec<f32>, Vec<f32>), (out, x)| {
+        let planes = out.par_chunks_mut(after).zip(inputs[0].par_chunks(before));
+        planes.for_each_init(Default::default, |(packed, made): &mut (Vec<f32>, Vec<f32>), (out, x)| {
             self.layout.pack(x, f32::NEG_INFINITY, packed);
             self.maxima(packed, made);
             self.layout.gather(made, out);
@@ -67,11 +70,11 @@ impl Kernel for MaxPool {
 
     fn backward(&self, inputs: &[&[f32]], grad: &[f32], _: &[bool]) -> Vec<Option<Vec<f32>>> {
         let layout = &self.layout;
-        let (before, after) = (inputs[0].len() / self.channels, self.output().channel());
+        let (before, after) = (self.input.plane(), self.output().plane());
         let mut dx = buffer(inputs[0].len());
-        let channels =
+        let planes =
             dx.par_chunks_mut(before).zip(grad.par_chunks(after).zip(inputs[0].par_chunks(before)));
-        channels.for_each_init(<[Vec<f32>; 4]>::default, |[packed, made, spread, back], (dx, (grad, x))| {
+        planes.for_each_init(<[Vec<f32>; 4]>::default, |[packed, made, spread, back], (dx, (grad, x))| {
             layout.pack(x, f32::NEG_INFINITY, packed);
             self.maxima(packed, made);
             layout.spread(grad, 0, spread);
