@@ -109,10 +109,10 @@ pub(super) fn run(args: &SelectArgs, out: &mut dyn Write) -> Result<()> {
     let bounds = Bounds { ms: args.max_ms, bytes: args.max_bytes };
     let selection = Selection::new(args.metric, bounds, models, broken.collect());
     let mut selection = Selection { images: dataset.images.len() - skipped.len(), ..selection };
-    let quantized = selection
-        .winner()
-        .zip(args.winner.quantize.as_deref())
-        .map(|(best, path)| winner::quantize(args, (&dataset, names.as_deref()), best, path));
+    let quantized = selection.winner().zip(args.winner.quantize.as_deref()).map(|(best, path)| {
+        let setting = (&args.run, &args.dataset.class_map[..]);
+        winner::quantize(&args.winner, setting, (&dataset, names.as_deref()), best, path)
+    });
     // A long evaluation is shown though its winner cannot be quantized.
     let failed = match quantized.transpose() {
         Ok(quantized) => {

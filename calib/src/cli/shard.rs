@@ -1,7 +1,6 @@
 //! `calib table --shard`: one part of a calibration that is spread over machines.
 
-use super::table::TableArgs;
-use super::{bar_of, print};
+use super::{Format, bar_of, print};
 use crate::dataset::Skipped;
 use crate::error::{Error, Result};
 use crate::runtime::activations::Observer;
@@ -12,7 +11,7 @@ use crate::table::{self, Layer, Range, Reached, without};
 use crate::write::save::save;
 use serde::Serialize;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a shard holds.
 #[derive(Debug, Serialize)]
@@ -29,26 +28,34 @@ struct Summary {
     skipped: Vec<LeftOut>,
 }
 
+/// What part is wanted.
+pub(super) struct Part<'a> {
+    /// Which one.
+    pub place: Place,
+    /// What the shards of the first round hold; none: this is the first.
+    pub ranges: &'a [PathBuf],
+    /// The file of the network.
+    pub model: &'a Path,
+    /// The file to write.
+    pub output: &'a Path,
+    pub threads: usize,
+    pub format: Format,
+}
+
 /// Makes one part of a calibration on `pictures`, and reports on `out`.
-pub(super) fn run(
-    args: &TableArgs,
-    place: Place,
-    network: &Network,
-    pictures: &[PathBuf],
-    out: &mut dyn Write,
-) -> Result<()> {
+pub(super) fn run(wanted: &Part, network: &Network, pictures: &[PathBuf], out: &mut dyn Write) -> Result<()> {
+    let &Part { place, ranges, model, output, threads, format } = wanted;
     let own = place.pick(pictures);
     if pictures.len() < place.of {
         let Place { part, of } = place;
         return Err(Error::Usage(format!("--shard {part}/{of}: there are only {} pictures", pictures.len())));
     }
-    let identity = Identity::new(&args.model, network, pictures)?;
+    let identity = Identity::new(model, network, pictures)?;
     let (layers, tensors) = table::layers(network.graph());
     let observer = || Ok(Observer::new(network.graph(), &network.preprocess, &tensors)?);
     // A wrong file is to be found before the long run.
-    let first_round = first_round(args, (place, &identity, &layers))?;
+    let first_round = first_round(ranges, (place, &identity, &layers))?;
     let bar = bar_of(own.len());
-    let threads = args.run.threads();
     let made = match first_round {
         None => table::reach(observer, &own, threads, || bar.inc(1)).map(|Reached { ranges, skipped }| {
             let left_out = skipped.into_iter().map(|(at, Skipped { file, reason })| LeftOut {
@@ -67,29 +74,29 @@ pub(super) fn run(
     bar.finish_and_clear();
     let (ranges, left_out, histograms) = made?;
     let shard = Shard { place, identity, left_out, layers, ranges, histograms };
-    save(&[(&args.output, &shard.to_bytes())])?;
+    save(&[(output, &shard.to_bytes())])?;
     for LeftOut { file, reason, .. } in &shard.left_out {
         eprintln!("left out: {file}: {reason}");
     }
     let summary = Summary {
-        file: args.output.display().to_string(),
+        file: output.display().to_string(),
         shard: place,
         holds: if shard.histograms.is_some() { "counts" } else { "ranges" },
         images: shard.pictures() - shard.left_out.len(),
         skipped: shard.left_out,
     };
-    print(out, args.format, &summary, || to_text(&summary))
+    print(out, format, &summary, || to_text(&summary))
 }
 
 /// What the files of --ranges say: ranges over all pictures, and which of this part's cannot be read.
 fn first_round(
-    args: &TableArgs,
+    ranges: &[PathBuf],
     (place, identity, layers): (Place, &Identity, &[Layer]),
 ) -> Result<Option<(Vec<Range>, Vec<LeftOut>)>> {
-    if args.ranges.is_empty() {
+    if ranges.is_empty() {
         return Ok(None);
     }
-    let merged: Merged = merge(&args.ranges)?;
+    let merged: Merged = merge(ranges)?;
     let refuse = |what: String| Err(Error::Usage(format!("--ranges: {what}")));
     if let Err(what) = merged.belongs(identity, place.of, layers) {
         return refuse(format!("this run is {what}"));

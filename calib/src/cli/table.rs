@@ -116,7 +116,15 @@ pub(super) fn run(args: &TableArgs, out: &mut dyn Write) -> Result<()> {
         preprocess: args.run.preprocess.entries(),
     })?;
     if let Some(place) = args.shard {
-        return shard::run(args, place, &network, &pictures, out);
+        let wanted = shard::Part {
+            place,
+            ranges: &args.ranges,
+            model: &args.model,
+            output: &args.output,
+            threads: args.run.threads(),
+            format: args.format,
+        };
+        return shard::run(&wanted, &network, &pictures, out);
     }
     let (layers, tensors) = table::layers(network.graph());
     let observer = || Ok(Observer::new(network.graph(), &network.preprocess, &tensors)?);

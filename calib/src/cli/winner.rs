@@ -1,10 +1,11 @@
 //! `calib select --quantize`: the int8 model of the best one.
 
 use super::calibrating::{Calibrated, steps_bar};
+use super::flags::RunArgs;
 use super::measuring::{outputs, shared_pictures};
-use super::select::SelectArgs;
 use crate::convert::{FileSize, Target, names_entry};
 use crate::dataset::Dataset;
+use crate::dataset::classes::MapEntry;
 use crate::error::Result;
 use crate::judge::Judge;
 use crate::quantize::summary::Accuracy;
@@ -42,33 +43,34 @@ impl WinnerArgs {
     }
 }
 
-/// Quantizes the model of `best` and writes it to `path`.
+/// Quantizes the model of `best` and writes it to `path`; `class_map` joins its classes with those of the data set.
 pub(super) fn quantize(
-    args: &SelectArgs,
+    args: &WinnerArgs,
+    (run, class_map): (&RunArgs, &[MapEntry]),
     (dataset, names): (&Dataset, Option<&[String]>),
     best: &Candidate,
     path: &Path,
 ) -> Result<Quantized> {
-    let threads = args.run.threads();
+    let threads = run.threads();
     let mut network = Network::open(&NetworkOptions {
         model: best.model.clone().into(),
-        side: args.run.size,
-        preprocess: args.run.preprocess.entries(),
+        side: run.size,
+        preprocess: run.preprocess.entries(),
     })?;
     if let Some(names) = names {
         let metadata = &mut network.model.metadata;
         metadata.retain(|(key, _)| key != "names");
         metadata.push(("names".to_owned(), names_entry(names)));
     }
-    let mut pictures = table::find(&args.winner.calibration)?;
-    if let Some(limit) = args.winner.calibration_limit {
+    let mut pictures = table::find(&args.calibration)?;
+    if let Some(limit) = args.calibration_limit {
         pictures = table::sample(pictures, limit, 0);
     }
     let done = Calibrated::new(network, pictures, true, threads)?;
     let (choices, float) = (Choices::default(), HashSet::new());
     let recipe = done.calibration.recipe(&choices, &float);
     let int8 = artifact::model(&done.calibration.network, &recipe)?;
-    let judge = Judge::new(dataset, &args.dataset.class_map, &int8, threads)?;
+    let judge = Judge::new(dataset, class_map, &int8, threads)?;
     let bar = steps_bar(dataset.images.len(), "measuring");
     let verdict = judge.judge(&int8, || bar.inc(1));
     bar.finish_and_clear();

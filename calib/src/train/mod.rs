@@ -23,6 +23,7 @@ mod journal;
 pub mod kernels;
 pub mod loss;
 pub mod network;
+pub mod plan;
 pub mod preview;
 pub mod repopt;
 pub mod run;

@@ -1,7 +1,7 @@
 //! Where a student is to imitate its teacher, drawn onto pictures as it is trained on them.
 
 use super::imitation::{Kind, masks};
-use super::run::Plan;
+use super::plan::Plan;
 use super::student::Student;
 use crate::augment::sheet;
 use crate::dataset::training::TrainingSet;

@@ -3,8 +3,8 @@
 use super::features::Features;
 use super::loss::Anchors;
 use super::network::{Network, Weights};
+use super::plan::Plan;
 use super::repopt::{self, Block};
-use super::run::Plan;
 use super::source::Source;
 use super::teacher::Teacher;
 use crate::error::Result;

@@ -72,8 +72,7 @@ impl Kernel for MaxPool {
         let layout = &self.layout;
         let (before, after) = (self.input.plane(), self.output().plane());
         let mut dx = buffer(inputs[0].len());
-        let planes =
-            dx.par_chunks_mut(before).zip(grad.par_chunks(after).zip(inputs[0].par_chunks(before)));
+        let planes = dx.par_chunks_mut(before).zip(grad.par_chunks(after).zip(inputs[0].par_chunks(before)));
         planes.for_each_init(<[Vec<f32>; 4]>::default, |[packed, made, spread, back], (dx, (grad, x))| {
             layout.pack(x, f32::NEG_INFINITY, packed);
             self.maxima(packed, made);
