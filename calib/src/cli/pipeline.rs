@@ -27,7 +27,7 @@ person-vehicle.toml says what is wanted; paths are relative to it:
     pictures = [\"coco/train\"]     # to calibrate with, below root; without it those that are trained on
     max-drop = 0.005              # of the mean mAP; and limit, min-int8, max-tries
     [qat]
-    epochs = 10                   # and rate
+    epochs = 10                   # and rate, learn-scales
 
 The student is trained with and without the teacher, the better one is quantized; if that loses more than max-drop, it is
 trained behind its grids, and if that is not enough, layers go back to float. DIR gets float.onnx, int8.onnx, report.md and

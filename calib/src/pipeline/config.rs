@@ -125,17 +125,19 @@ impl Default for Quantize {
 
 /// Training behind grids.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Qat {
     /// How often all pictures are seen.
     pub epochs: usize,
     /// The highest learning rate.
     pub rate: f64,
+    /// Whether the scales of the codes are learned, too.
+    pub learn_scales: bool,
 }
 
 impl Default for Qat {
     fn default() -> Self {
-        Qat { epochs: 10, rate: 1e-4 }
+        Qat { epochs: 10, rate: 1e-4, learn_scales: false }
     }
 }
 

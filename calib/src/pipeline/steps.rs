@@ -113,11 +113,8 @@ impl<'a, 'b> Steps<'a, 'b> {
         };
         let from = format!("{:?} {} {}", config.qat, config.student.batch, config.seed);
         let lesson = Lesson { model: float.model.clone(), map: Vec::new(), weight: 1.0, taps: None };
-        self.trained(
-            "trained behind grids",
-            &[&float.key, &int8.key, &from],
-            plan(config, &training, Some(lesson)),
-        )
+        let plan = Plan { learn_scales: config.qat.learn_scales, ..plan(config, &training, Some(lesson)) };
+        self.trained("trained behind grids", &[&float.key, &int8.key, &from], plan)
     }
 
     /// The int8 model with as few layers in float as it takes.

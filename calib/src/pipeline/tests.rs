@@ -70,7 +70,7 @@ fn all_steps_are_made_once() {
         student: training("v5lite-e"),
         // Whatever int8 loses is too much.
         quantize: Quantize { max_drop: -1.0, max_tries: 2, ..Quantize::default() },
-        qat: Qat { epochs: 1, ..Qat::default() },
+        qat: Qat { epochs: 1, learn_scales: true, ..Qat::default() },
     };
     let trained = Cell::new(0);
     let made = |config: &Config| {
