@@ -3,6 +3,7 @@
 use super::within;
 use crate::augment::Augment;
 use crate::error::{Error, Result};
+use crate::train::device::DeviceName;
 use crate::train::loss::Losses;
 use crate::train::plan::Plan;
 use crate::train::run::Run;
@@ -109,6 +110,10 @@ pub struct RunArgs {
     /// Leave out pictures and boxes that are faulty, instead of refusing the data.
     #[arg(long)]
     pub skip_bad: bool,
+    /// What computes the steps; a GPU only where calib was built with the feature of that name. The rest stays on the CPU, and
+    /// a run may go on elsewhere than where it was begun.
+    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
+    pub device: DeviceName,
     /// Folder of the run.
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
@@ -155,7 +160,8 @@ fn subject(args: &TrainArgs, lesson: Option<Lesson>) -> Subject<'_> {
 
 /// A run begun, or gone on with.
 pub(super) fn open(args: &RunArgs, subject: Subject, defaults: &Defaults) -> Result<Run> {
-    match &args.data {
+    let device = args.device.open()?;
+    let run = match &args.data {
         Some(data) if !args.resume => {
             let weights = subject.weights;
             if let Some(path) = weights.filter(|path| path.extension().is_some_and(|suffix| suffix == "pt")) {
@@ -171,7 +177,8 @@ pub(super) fn open(args: &RunArgs, subject: Subject, defaults: &Defaults) -> Res
             let data = Run::plan_of(&args.output)?.read()?;
             Run::resume(data, &args.output)
         }
-    }
+    }?;
+    Ok(run.on(device))
 }
 
 /// Trains, and reports each epoch on `out`.

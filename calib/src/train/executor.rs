@@ -1,12 +1,14 @@
 //! A training step of a network: outputs of a batch, and gradients of its parameters from those of the outputs.
 
+use super::device::{Device, numbers};
 use super::kernels::{
     BiasAct, Codes, Dense, Depthwise, Extent, Gate, MaxPool, Mean, NormAct, Pick, Pointwise, Statistics, Sum,
     Upsample,
 };
 use super::network::{After, Layer, Meeting, Network, Weights, binary_of};
+use super::portable;
 use super::tape::{Shared, apply};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use ocellus::graph::{Node, Op, Unary, ValueId};
 use std::sync::{Arc, OnceLock};
 
@@ -25,26 +27,33 @@ pub struct Map {
 pub struct Pass {
     parameters: Vec<Tensor<4>>,
     outputs: Vec<Tensor<4>>,
-    norms: Vec<Arc<NormAct>>,
+    norms: Vec<Normed>,
+}
+
+/// A batch normalization that has run.
+struct Normed {
+    kernel: Arc<NormAct>,
+    /// What was normalized, where the kernel has not seen it.
+    input: Option<Tensor<4>>,
 }
 
 impl Pass {
     /// Sends a batch of pictures `[N, rows, columns, 3]` through the network; parameters get gradients.
-    pub fn new(network: &Network, weights: &Weights, images: &[u8]) -> Self {
-        let device = Device::flex().autodiff();
+    pub fn new(network: &Network, weights: &Weights, images: &[u8], device: &Device) -> Self {
         let leaf = |values: &[f32]| {
             let data = TensorData::new(values.to_vec(), [values.len(), 1, 1, 1]);
-            Tensor::<4>::from_data(data, &device).require_grad()
+            Tensor::<4>::from_data(data, device.tensors()).require_grad()
         };
         let parameters: Vec<_> = weights.parameters.iter().map(|p| leaf(&p.values)).collect();
-        let mut run =
-            Run { network, parameters, values: vec![None; network.graph.values().len()], norms: Vec::new() };
+        let values = vec![None; network.graph.values().len()];
+        let mut run = Run { network, device, parameters, values, norms: Vec::new() };
         let input = network.graph.inputs[0];
         let picture = network.graph.shape(input).elements();
         let [_, _, rows, columns] = network.graph.shape(input).nchw().expect("the input is a picture");
         let extent = Extent { channels: 3, images: images.len() / picture, rows, columns };
         let data = TensorData::new(planes(images), [3, extent.images, rows, columns]);
-        run.values[input.index()] = Some(Held::Whole(Box::new((Tensor::from_data(data, &device), extent))));
+        let pictures = Tensor::from_data(data, device.tensors());
+        run.values[input.index()] = Some(Held::Whole(Box::new((pictures, extent))));
         for (at, node) in network.graph.nodes.iter().enumerate() {
             run.node(at, node);
         }
@@ -54,18 +63,21 @@ impl Pass {
 
     /// The outputs, in the order of the graph.
     pub fn maps(&self) -> Vec<Map> {
-        let map = |tensor: &Tensor<4>| {
+        let map = |(tensor, values): (&Tensor<4>, Vec<f32>)| {
             let [channels, images, rows, columns] = tensor.dims();
-            Map { extent: Extent { channels, images, rows, columns }, values: numbers(tensor.clone()) }
+            Map { extent: Extent { channels, images, rows, columns }, values }
         };
-        self.outputs.iter().map(map).collect()
+        self.outputs.iter().zip(numbers(self.outputs.clone())).map(map).collect()
     }
 
     /// The statistics of the batch, of each batch normalization, and how many numbers they are of.
     pub fn statistics(&self) -> Vec<(Statistics, usize)> {
-        let of = |norm: &Arc<NormAct>| {
-            let statistics = norm.statistics.get().expect("the pass has run");
-            (statistics.clone(), norm.input.channel())
+        let inputs: Vec<_> = self.norms.iter().filter_map(|norm| norm.input.clone()).collect();
+        let mut computed = portable::statistics(&inputs).into_iter();
+        let of = |Normed { kernel, .. }: &Normed| {
+            let noted = kernel.statistics.get().cloned();
+            let statistics = noted.or_else(|| computed.next()).expect("the pass has run");
+            (statistics, kernel.input.channel())
         };
         self.norms.iter().map(of).collect()
     }
@@ -81,16 +93,11 @@ impl Pass {
         let sums = self.outputs.into_iter().zip(gradients).map(weighted);
         let sum = sums.reduce(|a, b| a + b).expect("a network has outputs");
         let gradients = sum.backward();
-        let of = |parameter: &Tensor<4>| match parameter.grad(&gradients) {
-            Some(gradient) => numbers(gradient),
-            None => vec![0.0; parameter.dims().iter().product()],
+        let of = |parameter: &Tensor<4>| {
+            parameter.grad(&gradients).unwrap_or_else(|| parameter.zeros_like().inner())
         };
-        self.parameters.iter().map(of).collect()
+        numbers(self.parameters.iter().map(of))
     }
-}
-
-fn numbers(tensor: Tensor<4>) -> Vec<f32> {
-    tensor.into_data().try_into_vec().expect("tensors are of single precision")
 }
 
 /// Pictures of interleaved bytes as planes of numbers in 0..1, `[3, N, H, W]`.
@@ -125,9 +132,10 @@ impl Held {
 
 struct Run<'a> {
     network: &'a Network,
+    device: &'a Device,
     parameters: Vec<Tensor<4>>,
     values: Vec<Option<Held>>,
-    norms: Vec<Arc<NormAct>>,
+    norms: Vec<Normed>,
 }
 
 impl Run<'_> {
@@ -142,7 +150,7 @@ impl Run<'_> {
             Held::Channels(tensors, from) => {
                 let kernel = Pick { inputs: tensors.iter().map(|value| value.1).collect(), from };
                 let tensors: Vec<_> = tensors.iter().map(|value| &value.0).collect();
-                Self::made(Arc::new(kernel), &tensors)
+                self.made(Arc::new(kernel), &tensors)
             }
         };
         self.values[id.index()] = Some(Held::Whole(Box::new(value.clone())));
@@ -150,9 +158,12 @@ impl Run<'_> {
     }
 
     /// What a kernel makes of tensors.
-    fn made(kernel: Shared, inputs: &[&Tensor<4>]) -> Value {
+    fn made(&self, kernel: Shared, inputs: &[&Tensor<4>]) -> Value {
         let extent = kernel.output();
-        (apply(kernel, inputs), extent)
+        match self.device.has_kernels() {
+            true => (apply(kernel, inputs), extent),
+            false => (kernel.tensors(inputs), extent),
+        }
     }
 
     fn node(&mut self, at: usize, node: &Node) {
@@ -185,31 +196,28 @@ impl Run<'_> {
                 let sum = self.conv((&x, input), node, layer);
                 self.after(sum, layer.after, *activation)
             }
-            Op::Pool { window, .. } => Self::made(Arc::new(MaxPool::new(input, window)), &[&x]),
+            Op::Pool { window, .. } => self.made(Arc::new(MaxPool::new(input, window)), &[&x]),
             Op::FakeQuant(quant) => {
                 let zero = f32::from(quant.zero_point);
                 let bounds = [f32::from(i8::MIN) - zero, f32::from(i8::MAX) - zero];
                 let codes = Codes { input, scales: vec![quant.scale], bounds };
-                match self.network.factors[at] {
-                    Some(factors) => Self::made(Arc::new(codes), &[&x, &self.parameters[factors]]),
-                    None => Self::made(Arc::new(codes), &[&x]),
-                }
+                self.rounded(codes, &x, self.network.factors[at])
             }
-            Op::Unary(function) => Self::act((x, input), Some(*function)),
+            Op::Unary(function) => self.act((x, input), Some(*function)),
             Op::Binary { activation, .. } => {
                 let (y, other) = self.value(node.inputs[1]);
                 let sum = match binary_of(&self.network.graph, node) {
-                    Some(Meeting::Gate(0)) => Self::made(Arc::new(Gate { input: other }), &[&y, &x]),
-                    Some(Meeting::Gate(_)) => Self::made(Arc::new(Gate { input }), &[&x, &y]),
-                    _ => Self::made(Arc::new(Sum { input }), &[&x, &y]),
+                    Some(Meeting::Gate(0)) => self.made(Arc::new(Gate { input: other }), &[&y, &x]),
+                    Some(Meeting::Gate(_)) => self.made(Arc::new(Gate { input }), &[&x, &y]),
+                    _ => self.made(Arc::new(Sum { input }), &[&x, &y]),
                 };
-                Self::act(sum, *activation)
+                self.act(sum, *activation)
             }
             Op::Resize { output, .. } => {
                 let factor = [output[0] / input.rows, output[1] / input.columns];
-                Self::made(Arc::new(Upsample { input, factor }), &[&x])
+                self.made(Arc::new(Upsample { input, factor }), &[&x])
             }
-            Op::Reduce { .. } => Self::made(Arc::new(Mean { input }), &[&x]),
+            Op::Reduce { .. } => self.made(Arc::new(Mean { input }), &[&x]),
             other => unreachable!("{} was refused when the network was read", other.name()),
         }
     }
@@ -226,39 +234,45 @@ impl Run<'_> {
         };
         let parameter = &self.parameters[layer.weights];
         match layer.grid.map(|grid| &self.network.grids[grid]) {
-            None => Self::made(kernel, &[x, parameter]),
+            None => self.made(kernel, &[x, parameter]),
             Some(grid) => {
                 let input = Extent { channels: parameter.dims()[0], images: 1, rows: 1, columns: 1 };
                 let bound = f32::from(grid.code_max);
-                let codes = Arc::new(Codes { input, scales: grid.scales.clone(), bounds: [-bound, bound] });
-                let rounded = match grid.factors {
-                    Some(factors) => apply(codes, &[parameter, &self.parameters[factors]]),
-                    None => apply(codes, &[parameter]),
-                };
-                Self::made(kernel, &[x, &rounded])
+                let codes = Codes { input, scales: grid.scales.clone(), bounds: [-bound, bound] };
+                let rounded = self.rounded(codes, parameter, grid.factors);
+                self.made(kernel, &[x, &rounded.0])
             }
+        }
+    }
+
+    /// What codes make of numbers, with `factors` of the scales, if these are learned.
+    fn rounded(&self, codes: Codes, numbers: &Tensor<4>, factors: Option<usize>) -> Value {
+        match factors {
+            Some(factors) => self.made(Arc::new(codes), &[numbers, &self.parameters[factors]]),
+            None => self.made(Arc::new(codes), &[numbers]),
         }
     }
 
     fn after(&mut self, (sum, input): Value, after: After, activation: Option<Unary>) -> Value {
         match after {
-            After::Nothing => Self::act((sum, input), activation),
+            After::Nothing => self.act((sum, input), activation),
             After::Bias(bias) => {
-                Self::made(Arc::new(BiasAct { input, activation }), &[&sum, &self.parameters[bias]])
+                self.made(Arc::new(BiasAct { input, activation }), &[&sum, &self.parameters[bias]])
             }
             After::Norm { scale, .. } => {
-                let norm =
-                    Arc::new(NormAct { input, epsilon: EPSILON, activation, statistics: OnceLock::new() });
-                self.norms.push(norm.clone());
-                Self::made(norm, &[&sum, &self.parameters[scale], &self.parameters[scale + 1]])
+                let norm = NormAct { input, epsilon: EPSILON, activation, statistics: OnceLock::new() };
+                let kernel = Arc::new(norm);
+                let unseen = (!self.device.has_kernels()).then(|| sum.clone());
+                self.norms.push(Normed { kernel: kernel.clone(), input: unseen });
+                self.made(kernel, &[&sum, &self.parameters[scale], &self.parameters[scale + 1]])
             }
         }
     }
 
-    fn act((x, input): Value, activation: Option<Unary>) -> Value {
+    fn act(&self, (x, input): Value, activation: Option<Unary>) -> Value {
         match activation {
             None => (x, input),
-            _ => Self::made(Arc::new(BiasAct { input, activation }), &[&x]),
+            _ => self.made(Arc::new(BiasAct { input, activation }), &[&x]),
         }
     }
 }

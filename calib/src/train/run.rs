@@ -5,6 +5,7 @@
 
 use super::checkpoint::{self, Checkpoint};
 use super::data::Data;
+use super::device::Device;
 use super::export;
 use super::journal::Journal;
 use super::loss::{Gains, Losses};
@@ -116,6 +117,7 @@ impl Run {
         let title = format!("{} at {1}×{1}", plan.model, plan.size);
         let journal = Journal::new(folder.join(JOURNAL), (title, epochs), &sets);
         let trainer = Trainer {
+            device: Device::cpu(),
             network,
             plain,
             features,
@@ -132,6 +134,12 @@ impl Run {
         };
         let state = State::new(weights);
         Ok(Run { plan, folder: folder.to_owned(), trainer, state, journal, source })
+    }
+
+    /// The same run on this device; else it is on the CPU.
+    pub fn on(mut self, device: Device) -> Self {
+        self.trainer.device = device;
+        self
     }
 
     /// What the run is to be.

@@ -2,7 +2,8 @@
 //!
 //! This file is all that ties kernels to burn.
 
-use super::kernels::{Extent, Kernel, recycle};
+use super::kernels::{Extent, recycle};
+use super::portable::Portable;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -13,7 +14,7 @@ use burn::tensor::{Tensor, TensorData};
 use std::sync::Arc;
 
 /// A kernel that several own: the tape and whoever asks for what it has noted.
-pub type Shared = Arc<dyn Kernel>;
+pub type Shared = Arc<dyn Portable>;
 
 type FlexTensor = FloatTensor<Flex>;
 type Tracked = FloatTensor<Autodiff<Flex>>;

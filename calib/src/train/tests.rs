@@ -2,6 +2,7 @@
 
 use super::checkpoint::{self, Checkpoint};
 use super::data::Data;
+use super::device::Device;
 use super::executor::Pass;
 use super::features::Taps;
 use super::imitation::Kind;
@@ -94,6 +95,7 @@ fn trainer_of(
     let names = set.classes.clone();
     let loader = Loader::new(set, options).unwrap();
     let trainer = Trainer {
+        device: Device::cpu(),
         plain: network.clone(),
         network,
         features: None,
@@ -146,7 +148,7 @@ fn the_engine_computes_what_was_trained() {
         let architecture = Architecture { name: name.into(), multiples: [None; 2], classes: 2, seed: 3 };
         let (network, mut weights) = architecture.network(SIZE).unwrap();
         let picture = noise(SIZE, 1);
-        let pass = Pass::new(&network, &weights, &picture);
+        let pass = Pass::new(&network, &weights, &picture, &Device::cpu());
         for (running, (statistics, _)) in weights.running.iter_mut().zip(pass.statistics()) {
             *running = Running { mean: statistics.mean, variance: statistics.variance };
         }
@@ -187,7 +189,7 @@ fn the_engine_computes_what_was_trained_with_codes() {
             }
         }
         let picture = noise(SIZE, 1);
-        let maps = Pass::new(&network, &weights, &picture).maps();
+        let maps = Pass::new(&network, &weights, &picture, &Device::cpu()).maps();
         let graph = super::export::graph(&network, &weights).unwrap();
         let mut engine = Engine::new(&graph, &EngineOptions::default()).unwrap();
         assert_eq!(engine.plan().precision(), "int8");
@@ -330,7 +332,7 @@ fn a_teacher_says_what_its_twin_computes() {
     let (network, weights, anchors) = source.network(SIZE, &names).unwrap();
     assert_eq!(teacher.anchors_for(&network.graph, &source, anchors.clone()).unwrap(), anchors);
     let batch = unlabelled(SIZE, 3);
-    let maps = Pass::new(&network, &weights, &batch.images).maps();
+    let maps = Pass::new(&network, &weights, &batch.images, &Device::cpu()).maps();
     let sigmoid = |x: f32| 1.0 / (1.0 + f64::from(-x).exp());
     let mut seen = 0;
     for (map, hints) in maps.iter().zip(teacher.hints(&batch).unwrap()) {

@@ -1,6 +1,7 @@
 //! A run: epochs of steps, each followed by a measurement.
 
 use super::adamw;
+use super::device::Device;
 use super::executor::Pass;
 use super::export;
 use super::features::Features;
@@ -23,6 +24,8 @@ const CLOSING_PART: usize = 10;
 
 /// What stays the same during a run.
 pub struct Trainer {
+    /// Where it is trained.
+    pub device: Device,
     /// What is trained.
     pub network: Network,
     /// What is kept of it: the same without what only helps to train it, which comes last.
@@ -80,7 +83,7 @@ impl Trainer {
     /// The teacher cannot run.
     pub fn step(&self, state: &mut State, batch: &Batch, step: usize) -> Result<Losses> {
         let hints = self.teacher.as_ref().map(|teacher| teacher.hints(batch)).transpose()?;
-        let pass = Pass::new(&self.network, &state.weights, &batch.images);
+        let pass = Pass::new(&self.network, &state.weights, &batch.images, &self.device);
         let statistics = pass.statistics();
         let mut maps = pass.maps();
         let adapted = maps.split_off(self.anchors.len());

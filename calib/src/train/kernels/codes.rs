@@ -88,13 +88,18 @@ impl Codes {
         }
     }
 
+    /// What the gradient of a scale is multiplied by.
+    pub(in crate::train) fn damping(&self) -> f32 {
+        1.0 / (self.row() as f32 * self.bounds[1].max(1.0)).sqrt()
+    }
+
     /// Gradients of the logarithms of the scales.
     fn scale_gradients(&self, x: &[f32], grad: &[f32], scales: &[f32]) -> Vec<f32> {
         let piece = self.piece();
         let pieces = x.par_chunks(piece).zip(grad.par_chunks(piece)).enumerate();
         let gradient = |(i, (x, grad))| row_gradient(x, grad, scales[i % scales.len()], self.bounds);
         let gradients: Vec<f32> = pieces.map(gradient).collect();
-        let damping = 1.0 / (self.row() as f32 * self.bounds[1].max(1.0)).sqrt();
+        let damping = self.damping();
         // All pieces of a tensor of one scale, or one for each row.
         let each = gradients.len().div_ceil(scales.len());
         gradients.chunks(each).map(|row| damping * row.iter().sum::<f32>()).collect()

@@ -12,9 +12,9 @@ const COLUMNS_MAX: usize = 1 << 18;
 /// Convolution without groups and bias; inputs: `x [C,N,H,W]`, weights `[O, C·kh·kw]`.
 #[derive(Debug)]
 pub struct Dense {
-    input: Extent,
-    output: Extent,
-    window: WindowAttrs,
+    pub(in crate::train) input: Extent,
+    pub(in crate::train) output: Extent,
+    pub(in crate::train) window: WindowAttrs,
 }
 
 impl Dense {

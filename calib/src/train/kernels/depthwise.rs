@@ -15,6 +15,7 @@ const BLOCK: usize = 64;
 pub struct Depthwise {
     layout: Layout,
     channels: usize,
+    pub(in crate::train) window: WindowAttrs,
 }
 
 /// Memory that a thread uses again for each channel.
@@ -28,7 +29,7 @@ struct Scratch {
 impl Depthwise {
     /// A convolution of tensors of extents `input`.
     pub fn new(input: Extent, window: &WindowAttrs) -> Self {
-        Depthwise { layout: Layout::new(input, window), channels: input.channels }
+        Depthwise { layout: Layout::new(input, window), channels: input.channels, window: window.clone() }
     }
 
     fn taps(&self) -> usize {

@@ -13,13 +13,14 @@ pub struct MaxPool {
     input: Extent,
     /// Of one channel of one image: that stays in the cache from tap to tap.
     layout: Layout,
+    pub(in crate::train) window: WindowAttrs,
 }
 
 impl MaxPool {
     /// A pooling of tensors of extents `input`.
     pub fn new(input: Extent, window: &WindowAttrs) -> Self {
         let one = Extent { images: 1, ..input };
-        MaxPool { input, layout: Layout::new(one, window) }
+        MaxPool { input, layout: Layout::new(one, window), window: window.clone() }
     }
 
     /// The maximum at each position.
