@@ -26,6 +26,8 @@ Examples:
     calib train --resume -o run
   A finer model from what that one has learned:
     calib train --data data.toml --size 320 --epochs 30 --weights run/last.safetensors -o finer
+  On a GPU, by a calib that was built with `cargo build --release -p ocellus-calib --features wgpu` (or cuda):
+    calib train --device wgpu --data data.toml --model v5lite-s --batch 64 -o run
 
 data.toml names the classes and the data sets, and how their classes are called:
     classes = [\"person\", \"vehicle\"]
@@ -46,7 +48,7 @@ one another: `together` keeps pictures on one side whose names are equal up to t
 `calib dataset split --together` does.
 
 The folder gets best.onnx and last.onnx, the models of the best and of the last epoch, for `calib eval` and
-`calib quantize`; last.safetensors, from which an interrupted run goes on to the same numbers, as long as the data stay what they are; log.csv, and
+`calib quantize`; last.safetensors, from which an interrupted run goes on to the same numbers, as long as the data stay what they are and it stays on the CPU; log.csv, and
 curves.html, which shows in a browser how the run goes. Measured are the averaged weights on each [[val]] set, as `calib eval` measures. Exit status: 0 done, 1 failed, 2 wrong usage.";
 
 /// Arguments of `calib train`.

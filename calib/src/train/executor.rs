@@ -1,6 +1,7 @@
 //! A training step of a network: outputs of a batch, and gradients of its parameters from those of the outputs.
 
 use super::device::{Device, numbers};
+use super::held::{Held, Value};
 use super::kernels::{
     BiasAct, Codes, Dense, Depthwise, Extent, Gate, MaxPool, Mean, NormAct, Pick, Pointwise, Statistics, Sum,
     Upsample,
@@ -103,31 +104,6 @@ impl Pass {
 /// Pictures of interleaved bytes as planes of numbers in 0..1, `[3, N, H, W]`.
 fn planes(images: &[u8]) -> Vec<f32> {
     (0..3).flat_map(|c| images.iter().skip(c).step_by(3).map(|&byte| f32::from(byte) / 255.0)).collect()
-}
-
-type Value = (Tensor<4>, Extent);
-
-/// A value of the graph.
-#[derive(Clone)]
-enum Held {
-    /// As it is.
-    Whole(Box<Value>),
-    /// Channels of other tensors: which tensor, and which channel of it. So a shuffle between a concatenation and a
-    /// split copies nothing.
-    Channels(Vec<Value>, Vec<(usize, usize)>),
-}
-
-impl Held {
-    /// The tensors, and where each channel is.
-    fn channels(self) -> (Vec<Value>, Vec<(usize, usize)>) {
-        match self {
-            Held::Whole(value) => {
-                let from = (0..value.1.channels).map(|c| (0, c)).collect();
-                (vec![*value], from)
-            }
-            Held::Channels(tensors, from) => (tensors, from),
-        }
-    }
 }
 
 struct Run<'a> {

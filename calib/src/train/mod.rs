@@ -19,6 +19,7 @@ pub mod device;
 pub mod executor;
 pub mod export;
 pub mod features;
+mod held;
 pub mod imitation;
 mod journal;
 pub mod kernels;
