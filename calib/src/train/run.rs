@@ -54,8 +54,8 @@ impl Run {
                 "{folder} holds a run already: go on with it by --resume, or give another folder"
             )));
         }
-        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
         let mut run = Run::new(plan, data, folder)?;
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
         if let Some(path) = weights {
             let begun = Checkpoint::read(path)?.begin_from(&mut run.state);
             begun.map_err(|what| Error::bad_data(path, what))?;

@@ -100,7 +100,7 @@ fn what_cannot_be_written_is_refused_before_the_work() {
     coco(&dir);
     dir.write("there/file", "");
     for (to, output, expected) in [
-        ("yolo", "there", "--output: there exists already; name a new folder"),
+        ("yolo", "there", "--output: there exists already; name another"),
         ("coco", "no/all.json", "--output: there is no folder no"),
         ("cityscapes", "new", "Cityscapes' polygons cannot be made of boxes; write coco, yolo or voc"),
     ] {

@@ -127,7 +127,7 @@ fn remarks(whole: &Whole, format: Format, unsaid: usize) -> String {
 /// Refuses a target that is there already, or cannot be written.
 pub(in crate::cli) fn check_new(path: &Path) -> Result<()> {
     if path.exists() {
-        return Err(Error::Usage(format!("--output: {} exists already; name a new folder", path.display())));
+        return Err(Error::Usage(format!("--output: {} exists already; name another", path.display())));
     }
     check_target("--output", path)
 }

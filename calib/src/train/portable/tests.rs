@@ -157,7 +157,7 @@ fn networks_learn_the_same_either_way() {
     const SIZE: usize = 64;
     let mut random = Random::new(&[23]);
     // At a corner of an activation rounding decides on which side a number is, and one of the few thousands in the smallest
-    // maps is some hundredths of a gradient: weights that are moved by 2e-7 move it as far. yolov5n has no such corners.
+    // maps is some hundredths of a gradient: v5lite-s's weights moved by 2e-7 move it as far. yolov5n has no such corners.
     for (name, tolerance) in [("v5lite-e", 0.1), ("v5lite-s", 0.1), ("yolov5n", 1e-3)] {
         let architecture = Architecture { name: name.into(), multiples: [None; 2], classes: 2, seed: 3 };
         let (network, weights) = architecture.network(SIZE).unwrap();
